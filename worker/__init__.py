@@ -1,0 +1,1 @@
+"""Everything that touches the world: stores, doorbells, HTTP, the command line."""

@@ -1,0 +1,1 @@
+"""The concrete stores, doorbells and files behind the ports."""

@@ -1,0 +1,1 @@
+"""Thin front doors: HTTP applications, the poller, the command line."""

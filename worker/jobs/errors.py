@@ -1,0 +1,60 @@
+"""Why a job ended without a result, and what can go wrong on the way to a store."""
+
+from enum import StrEnum
+
+
+class ErrorCode(StrEnum):
+    """The closed list of codes that stand beside ``errorMessage`` on a failed job."""
+
+    INVALID_CONFIG = "INVALID_CONFIG"
+    MISSING_USER = "MISSING_USER"
+    UNSUPPORTED_ENGINE_VERSION = "UNSUPPORTED_ENGINE_VERSION"
+    DATA_NOT_FOUND = "DATA_NOT_FOUND"
+    DATA_INVALID = "DATA_INVALID"
+    QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
+    TIMEOUT = "TIMEOUT"
+    CANCELLED = "CANCELLED"
+    ENGINE_ERROR = "ENGINE_ERROR"
+    RESULT_TOO_LARGE = "RESULT_TOO_LARGE"
+    WORKER_LOST = "WORKER_LOST"
+
+
+class JobFailure(Exception):
+    """A reason that ends a job: a code and one sentence its owner can act on."""
+
+    def __init__(self, code: ErrorCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class IllegalTransition(Exception):
+    """The job is not in a state from which the asked change may start."""
+
+
+class LeaseLost(Exception):
+    """Another attempt, another lease or another state stands in the store: write nothing more."""
+
+
+class StoreError(Exception):
+    """Base of what a job store raises."""
+
+
+class Conflict(StoreError):
+    """The record changed since it was read (or is gone): read again before deciding anything."""
+
+
+class JobExists(StoreError):
+    """A job with this id is already there."""
+
+
+class StoreUnavailable(StoreError):
+    """The store did not answer; nothing was written."""
+
+
+class OutcomeUnknown(StoreUnavailable):
+    """The store did not answer a commit: it may or may not have happened. Read again to find out."""
+
+
+class DoorbellUnavailable(Exception):
+    """The message could not be published; the sweep will ring again."""

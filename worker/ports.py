@@ -1,0 +1,135 @@
+"""What the services need from the world. Adapters implement these; bootstrap chooses them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from engine.candles import Candles
+from worker.jobs.job import Artifact, Job, JobChange, ResultRecord, Snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which queued jobs a worker may take: its lane, and the engine versions it reproduces."""
+
+    lane: str
+    engine_versions: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One page of a user's jobs, newest first; ``cursor`` asks for the next one."""
+
+    jobs: Sequence[Job]
+    cursor: str | None
+
+
+class JobStore(Protocol):
+    """Jobs and results. Every write is guarded by the version that the writer has read.
+
+    All methods may raise ``StoreUnavailable``; ``commit`` and ``take_best`` may raise
+    ``OutcomeUnknown`` when a write was sent and no answer came.
+    """
+
+    def create(self, job: Job) -> Snapshot:
+        """Store a new job. Raises ``JobExists``."""
+
+    def get(self, job_id: str) -> Snapshot | None:
+        """Read a job as it is now; ``None`` for an unknown id."""
+
+    def take_best(
+        self, wanted: Wanted, decide: Callable[[Snapshot], JobChange]
+    ) -> Snapshot | None:
+        """Apply ``decide`` to the admitted queued job of lowest rank that nobody else takes.
+
+        Returns the job after the change, or ``None`` when nothing claimable is left. Two callers
+        never both succeed on one state of a job.
+        """
+
+    def commit(
+        self, seen: Snapshot, change: JobChange, result: ResultRecord | None = None
+    ) -> Snapshot:
+        """Write ``change``, and create ``result`` in the same commit.
+
+        Raises ``Conflict`` if the job was written since ``seen``, or a result already exists.
+        """
+
+    def result(self, job_id: str) -> ResultRecord | None:
+        """The result of a completed job."""
+
+    def jobs_of(self, user_id: str, *, limit: int, cursor: str | None = None) -> Page:
+        """A user's own jobs, newest first. Raises ``ValueError`` for a cursor it never gave."""
+
+    def ping(self) -> None:
+        """Raise ``StoreUnavailable`` unless the store answers now."""
+
+    def close(self) -> None:
+        """Give connections back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ring:
+    """A doorbell message: permission to run the best queued job, and which job rang."""
+
+    job_id: str
+    engine_version: str
+    traceparent: str | None = None
+
+
+class Doorbell(Protocol):
+    """Wakes a worker. Losing or doubling a ring changes latency, nothing else."""
+
+    def ring(self, ring: Ring) -> None:
+        """Publish. Raises ``DoorbellUnavailable``."""
+
+    def close(self) -> None:
+        """Flush and disconnect."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandleEntry:
+    """One stored series: ``first`` and ``last`` are opening times of bars, UTC."""
+
+    symbol: str
+    timeframe: str
+    rows: int
+    first: datetime
+    last: datetime
+    fingerprint: str
+
+
+class CandleSource(Protocol):
+    """Server-side candles by symbol and timeframe."""
+
+    def load(
+        self, symbol: str, timeframe: str, start: datetime | None, end: datetime | None
+    ) -> Candles:
+        """Bars whose opening time lies in [start, end]; ``None`` leaves that side open.
+
+        Raises ``JobFailure`` DATA_NOT_FOUND naming what was asked and what is held, or
+        DATA_INVALID when stored bars cannot be used.
+        """
+
+    def entries(self) -> Sequence[CandleEntry]:
+        """Everything stored, by symbol, then timeframe."""
+
+
+class ArtifactStore(Protocol):
+    """Complete series beside a result document, as Parquet."""
+
+    def put(self, key: str, columns: Mapping[str, Sequence[object]]) -> Artifact:
+        """Write a table under ``key`` (``{jobId}/{attempt}/{name}``), replacing an older one."""
+
+    def read(self, artifact: Artifact) -> bytes:
+        """The Parquet file. Raises ``FileNotFoundError`` when it is gone."""
+
+
+class Clock(Protocol):
+    """Time, injected so that tests own it."""
+
+    def now(self) -> datetime:
+        """UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""

@@ -1,0 +1,1 @@
+"""What the system does with jobs, one verb a module."""
