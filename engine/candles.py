@@ -1,0 +1,140 @@
+"""Validated columns of candles: opening time, open, high, low, close, volume."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import DataError
+
+PRICE_COLUMNS = ("open", "high", "low", "close")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def to_milliseconds(moment: datetime) -> int:
+    """Milliseconds since 1970 UTC of an aware time, rounded down."""
+    return (moment - _EPOCH) // _MILLISECOND
+
+
+def from_milliseconds(time: int) -> datetime:
+    """The UTC time of milliseconds since 1970."""
+    return _EPOCH + timedelta(milliseconds=int(time))
+
+
+def _column(values: Any, dtype: type[np.generic]) -> NDArray[Any]:
+    """One layout for every column, so that each kernel is compiled for one type of array."""
+    column = np.ascontiguousarray(values, dtype=dtype)
+    return column if column.flags.writeable else column.copy()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candles:
+    """Bars of one symbol, oldest first.
+
+    ``times`` are opening times in milliseconds since 1970 UTC (int64); the other columns are
+    float64. All columns have one length; nobody writes into them.
+    """
+
+    symbol: str
+    timeframe: str
+    times: NDArray[np.int64]
+    open: NDArray[np.float64]
+    high: NDArray[np.float64]
+    low: NDArray[np.float64]
+    close: NDArray[np.float64]
+    volume: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "times", _column(self.times, np.int64))
+        for name in (*PRICE_COLUMNS, "volume"):
+            object.__setattr__(self, name, _column(getattr(self, name), np.float64))
+        for name in ("times", *PRICE_COLUMNS, "volume"):
+            shape = getattr(self, name).shape
+            if shape != (len(self.times),):
+                raise DataError(f"column {name} has shape {shape}, not ({len(self.times)},)")
+
+    @classmethod
+    def from_closes(
+        cls, symbol: str, timeframe: str, times: Sequence[int], closes: Sequence[float]
+    ) -> "Candles":
+        """Bars whose open, high, low and close are one price; volume is 0."""
+        close = np.array(closes, dtype=np.float64)
+        volume = np.zeros(len(close))
+        return cls(symbol, timeframe, np.array(times, np.int64), close, close, close, close, volume)
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def validate(self) -> None:
+        """Check every bar: times rise; prices are finite, positive and inside low…high.
+
+        Raises:
+            DataError: names the first bad bar (``bar`` is its position, from 0).
+        """
+        for bar, complaint in sorted(self._complaints()):
+            raise DataError(f"{self.symbol} {self.timeframe}, {self._name(bar)}: {complaint}", bar)
+
+    def _complaints(self) -> list[tuple[int, str]]:
+        """The first bar that breaks each rule."""
+        rules: list[tuple[NDArray[np.bool_], str]] = []
+        if len(self) > 1:
+            unordered = np.concatenate(([False], self.times[1:] <= self.times[:-1]))
+            rules.append((unordered, "its time is not after the previous bar's"))
+        for name in PRICE_COLUMNS:
+            price = getattr(self, name)
+            bad = ~(np.isfinite(price) & (price > 0.0))
+            rules.append((bad, f"{name} is not a positive finite price"))
+        rules.append((self.high < self.low, "high is below low"))
+        for name in ("open", "close"):
+            price = getattr(self, name)
+            outside = (price > self.high) | (price < self.low)
+            rules.append((outside, f"{name} lies outside low…high"))
+        bad_volume = ~(np.isfinite(self.volume) & (self.volume >= 0.0))
+        rules.append((bad_volume, "volume is not a finite number of at least 0"))
+        return [(int(np.argmax(broken)), text) for broken, text in rules if broken.any()]
+
+    def _name(self, bar: int) -> str:
+        return f"bar {bar} ({from_milliseconds(self.times[bar]):%Y-%m-%dT%H:%M:%SZ})"
+
+    def between(self, start: datetime | None, end: datetime | None) -> "Candles":
+        """The bars that open in [start, end]; ``None`` leaves that side open."""
+        first = 0
+        last = len(self)
+        if start is not None:
+            first = int(np.searchsorted(self.times, _at_or_after(start), side="left"))
+        if end is not None:
+            last = int(np.searchsorted(self.times, to_milliseconds(end), side="right"))
+        return self.rows(first, max(first, last))
+
+    def rows(self, first: int, last: int) -> "Candles":
+        """The bars first, …, last − 1, without copying."""
+        chosen = slice(first, last)
+        return Candles(
+            self.symbol,
+            self.timeframe,
+            self.times[chosen],
+            self.open[chosen],
+            self.high[chosen],
+            self.low[chosen],
+            self.close[chosen],
+            self.volume[chosen],
+        )
+
+    def fingerprint(self) -> str:
+        """``sha256:`` and the hash of the bars' times and values, whatever their name or source."""
+        digest = hashlib.sha256()
+        digest.update(self.times.astype("<i8").tobytes())
+        for name in (*PRICE_COLUMNS, "volume"):
+            # Adding 0.0 makes -0.0 and 0.0 one value.
+            digest.update((getattr(self, name) + 0.0).astype("<f8").tobytes())
+        return f"sha256:{digest.hexdigest()}"
+
+
+def _at_or_after(moment: datetime) -> int:
+    """The first whole millisecond at or after ``moment``."""
+    return -((_EPOCH - moment) // _MILLISECOND)

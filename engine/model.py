@@ -1,0 +1,40 @@
+"""The base of everything that is read from a client: camelCase outside, strict and frozen.
+
+Strict means that a number is a number: ``true`` and ``"5"`` are refused, an integer is welcome
+where a float is meant, and NaN and infinity are no numbers.
+"""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict
+from pydantic.alias_generators import to_camel
+
+
+class Model(BaseModel):
+    """Reads camelCase keys only, refuses unknown ones, cannot be changed afterwards."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        validate_default=True,
+        allow_inf_nan=False,
+    )
+
+
+def _integral(value: Any) -> Any:
+    """JSON has one kind of number, so ``20.0`` is a fine whole number."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+#: A number; integers are taken as floats.
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+#: A whole number, also when a client's JSON library wrote it as ``20.0``.
+Whole = Annotated[int, BeforeValidator(_integral)]
+#: On a sequence field: takes a JSON list where the model keeps a tuple.
+FROM_LIST = Strict(False)
