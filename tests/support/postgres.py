@@ -1,0 +1,107 @@
+"""A PostgreSQL server of the tests' own, in a temporary directory, one database a test."""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import uuid
+from pathlib import Path
+
+import psycopg
+
+from tests.support.processes import Server, free_port, missing
+
+#: Nothing here has to survive a crash, and every test pays for a flush.
+_SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
+
+
+def _binaries() -> Path:
+    on_path = [Path(found).parent] if (found := shutil.which("initdb")) else []
+    installed = sorted(
+        Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name)
+    )
+    for place in [*reversed(installed), *on_path]:
+        if (place / "initdb").exists() and (place / "postgres").exists():
+            return place
+    missing("there is no PostgreSQL server: install one (Debian: postgresql)")
+    raise AssertionError
+
+
+def _server_user() -> str:
+    """The server refuses to run as root: then it runs as ``postgres``."""
+    if os.geteuid() != 0:
+        return "-"
+    try:
+        return pwd.getpwnam("postgres").pw_name
+    except KeyError:
+        missing("the tests run as root and there is no user postgres to run the server as")
+        raise
+
+
+class PostgresServer:
+    def __init__(self) -> None:
+        binaries = _binaries()
+        user = _server_user()
+        self._home = Path(tempfile.mkdtemp(prefix="backtest-postgres-"))
+        data = self._home / "data"
+        data.mkdir()
+        if user != "-":
+            shutil.chown(self._home, user)
+            shutil.chown(data, user)
+        subprocess.run(
+            [
+                *(str(binaries / "initdb"), "-D", str(data), "-U", "tests", "--auth=trust"),
+                *("--encoding=UTF8", "--locale=C", "--no-sync"),
+            ],
+            check=True,
+            capture_output=True,
+            cwd="/",
+            user=None if user == "-" else user,
+            group=None if user == "-" else user,
+            extra_groups=None if user == "-" else [],
+        )
+        self.port = free_port()
+        settings = [part for setting in _SETTINGS for part in ("-c", setting)]
+        self._server = Server(
+            "PostgreSQL",
+            [
+                *(str(binaries / "postgres"), "-D", str(data), "-h", "127.0.0.1"),
+                *("-p", str(self.port), "-k", "", *settings),
+            ],
+            user=user,
+            end_signal=signal.SIGINT,
+        )
+        self._server.wait_until(self._answers)
+
+    def new_database(self) -> str:
+        """An empty database's name."""
+        name = f"test_{uuid.uuid4().hex[:12]}"
+        self._administer(f'CREATE DATABASE "{name}"')
+        return name
+
+    def drop_database(self, name: str) -> None:
+        self._administer(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def url(self, database: str) -> str:
+        """As SQLAlchemy writes it."""
+        return f"postgresql+psycopg://tests@127.0.0.1:{self.port}/{database}"
+
+    def stop(self) -> None:
+        self._server.stop()
+        shutil.rmtree(self._home, ignore_errors=True)
+
+    def _administer(self, statement: str) -> None:
+        with psycopg.connect(self._conninfo(), autocommit=True) as connection:
+            connection.execute(statement)
+
+    def _conninfo(self) -> str:
+        return f"host=127.0.0.1 port={self.port} user=tests dbname=postgres connect_timeout=5"
+
+    def _answers(self) -> bool:
+        try:
+            psycopg.connect(self._conninfo()).close()
+        except psycopg.OperationalError:
+            return False
+        return True
