@@ -1,0 +1,162 @@
+"""Errors as ``application/problem+json`` (RFC 9457), and nothing about the inside in them."""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+logger = logging.getLogger(__name__)
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+#: More fields than this are counted, not listed.
+MAX_LISTED_ERRORS = 50
+
+
+class ProblemResponse(JSONResponse):
+    media_type = "application/problem+json"
+
+
+class Problem(Exception):
+    """Raise anywhere in a handler to answer with a problem document."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        **members: Any,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.headers = dict(headers or {})
+        self.members = members
+
+
+def problem_response(
+    status: int, detail: str, *, headers: Mapping[str, str] | None = None, **members: Any
+) -> ProblemResponse:
+    """The response itself; ``members`` are extension members such as ``errorCode``."""
+    body = {"type": "about:blank", "title": _title(status), "status": status, "detail": detail}
+    return ProblemResponse({**body, **members}, status_code=status, headers=dict(headers or {}))
+
+
+def install_problem_handlers(app: FastAPI) -> None:
+    """Make every error of the app, the framework's own included, a problem document."""
+
+    @app.exception_handler(Problem)
+    async def on_problem(_: Request, error: Problem) -> ProblemResponse:
+        return problem_response(error.status, error.detail, headers=error.headers, **error.members)
+
+    @app.exception_handler(HTTPException)
+    async def on_http_exception(_: Request, error: HTTPException) -> ProblemResponse:
+        return problem_response(error.status_code, str(error.detail), headers=error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def on_invalid_request(_: Request, error: RequestValidationError) -> ProblemResponse:
+        return invalid_fields(
+            [
+                {
+                    "path": ".".join(str(part) for part in item["loc"][1:]),
+                    "expected": str(item["msg"]),
+                }
+                for item in error.errors()
+            ]
+        )
+
+    @app.exception_handler(Exception)
+    async def on_unexpected(request: Request, error: Exception) -> ProblemResponse:
+        logger.error(
+            "unexpected error answering %s %s",
+            request.method,
+            request.url.path,
+            exc_info=error,
+            extra={"event": "http_error"},
+        )
+        return problem_response(500, "Something went wrong on our side; it has been logged.")
+
+
+def invalid_fields(errors: list[dict[str, Any]]) -> ProblemResponse:
+    """422 with the fields that are wrong: a list of ``path``, ``expected`` and maybe ``got``."""
+    return problem_response(
+        422,
+        f"{len(errors)} field(s) of the request are not valid.",
+        errors=errors[:MAX_LISTED_ERRORS],
+    )
+
+
+class BodyLimit:
+    """ASGI middleware that answers 413 to a body longer than ``limit`` bytes.
+
+    Paths in ``exempt`` read their own body and say what becomes of a long one.
+    """
+
+    def __init__(self, app: App, limit: int, exempt: frozenset[str] = frozenset()) -> None:
+        self.app = app
+        self.limit = limit
+        self.exempt = exempt
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in self.exempt:
+            await self.app(scope, receive, send)
+            return
+        if _content_length(scope) > self.limit:
+            await self._refuse(scope, receive, send)
+            return
+        await self._count(scope, receive, send)
+
+    async def _count(self, scope: Scope, receive: Receive, send: Send) -> None:
+        received = 0
+        answered = False
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self.limit:
+                raise _BodyTooLong
+            return message
+
+        async def noted(message: Message) -> None:
+            nonlocal answered
+            answered = True
+            await send(message)
+
+        try:
+            await self.app(scope, counted, noted)
+        except _BodyTooLong:
+            if not answered:
+                await self._refuse(scope, receive, send)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = problem_response(413, f"The body may have at most {self.limit} bytes.")
+        await response(scope, receive, send)
+
+
+class _BodyTooLong(BaseException):
+    """Not an Exception, so that no handler on the way turns it into another answer."""
+
+
+def _content_length(scope: Scope) -> int:
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit():
+            return int(value)
+    return 0
+
+
+def _title(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Error"

@@ -1,0 +1,159 @@
+"""Admission: decide whether a queued job may run, and give it its place in the queue.
+
+Called wherever a job is first seen: at the event of its creation, by the API, by the worker it
+rang for, by the local drain. All of them may see the same job at once; every write is guarded, so
+the job is admitted once. Nothing here imports the compiler.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import engine
+from worker.jobs import transitions
+from worker.jobs.errors import Conflict, ErrorCode, JobFailure
+from worker.jobs.job import Job, JobChange, Snapshot
+from worker.jobs.rank import MAX_PRIORITY, MIN_PRIORITY
+from worker.jobs.states import JobStatus
+from worker.ports import JobStore
+
+logger = logging.getLogger(__name__)
+
+#: A job that keeps changing under us is somebody else's to admit.
+MAX_TRIES = 5
+
+#: Longer messages are cut: a user reads the first sentences, a document has to hold all of it.
+MAX_MESSAGE_CHARACTERS = 2_000
+
+CheckConfig = Callable[[Mapping[str, Any]], object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdmissionPolicy:
+    """What this installation accepts.
+
+    ``accepted_versions`` are the engine versions of every deployment, ``own_versions`` the ones
+    this process reproduces: only for those can it judge a configuration.
+    """
+
+    current_version: str
+    own_versions: Sequence[str]
+    accepted_versions: Sequence[str]
+    max_priority: int
+    max_timeout_seconds: int
+    ageing_seconds: int
+    lane: str
+
+
+class Admission:
+    """The service. ``check_config`` raises ``engine.ConfigError`` for a bad configuration."""
+
+    def __init__(
+        self,
+        store: JobStore,
+        policy: AdmissionPolicy,
+        check_config: CheckConfig,
+    ) -> None:
+        self._store = store
+        self._policy = policy
+        self._check_config = check_config
+
+    def admit_id(self, job_id: str) -> Snapshot | None:
+        """Admit the job with this id as far as it needs it; ``None`` for an unknown id."""
+        seen = self._store.get(job_id)
+        return None if seen is None else self.admit(seen)
+
+    def admit(self, seen: Snapshot) -> Snapshot:
+        """Admit or fail a queued job; any other job is returned as it stands."""
+        for _ in range(MAX_TRIES):
+            if seen.job.status is not JobStatus.QUEUED or seen.job.is_admitted:
+                return seen
+            try:
+                admitted = self._store.commit(seen, self.decide(seen.job, seen.read_at))
+            except Conflict:
+                again = self._store.get(seen.job.job_id)
+                if again is None:
+                    return seen
+                seen = again
+                continue
+            _log(admitted.job)
+            return admitted
+        return seen
+
+    def decide(self, job: Job, now: datetime) -> JobChange:
+        """What to write on a queued job that is not admitted: its place, or why it must not run.
+
+        ``now`` is the store's clock.
+        """
+        try:
+            version = self._examine(job)
+        except JobFailure as failure:
+            return transitions.reject(job, failure.code, shorten(failure.message))
+        return transitions.admit(
+            job,
+            now=now,
+            engine_version=version,
+            priority=self._priority(job),
+            lane=self._policy.lane,
+            ageing_seconds=self._policy.ageing_seconds,
+        )
+
+    def _examine(self, job: Job) -> str:
+        if job.cancel_requested:
+            raise JobFailure(ErrorCode.CANCELLED, transitions.CANCELLED_MESSAGE)
+        if not job.user_id or not job.user_id.strip():
+            raise JobFailure(ErrorCode.MISSING_USER, "The job has no userId.")
+        if job.defects:
+            raise JobFailure(
+                ErrorCode.INVALID_CONFIG, f"The job is not valid: {'; '.join(job.defects)}."
+            )
+        limit = self._policy.max_timeout_seconds
+        if job.timeout_seconds is not None and not 1 <= job.timeout_seconds <= limit:
+            raise JobFailure(
+                ErrorCode.INVALID_CONFIG,
+                f"timeoutSeconds: expected 1 to {limit}, got {job.timeout_seconds}.",
+            )
+        version = self._version(job)
+        if version in self._policy.own_versions:
+            try:
+                self._check_config(job.config_used)
+            except engine.ConfigError as error:
+                raise JobFailure(ErrorCode.INVALID_CONFIG, str(error)) from None
+        return version
+
+    def _version(self, job: Job) -> str:
+        version = job.engine_version or self._policy.current_version
+        accepted = self._policy.accepted_versions
+        if version not in accepted:
+            raise JobFailure(
+                ErrorCode.UNSUPPORTED_ENGINE_VERSION,
+                f"Engine version {version[:40]} is not supported; "
+                f"supported: {', '.join(accepted)}.",
+            )
+        return version
+
+    def _priority(self, job: Job) -> int:
+        highest = min(self._policy.max_priority, MAX_PRIORITY)
+        return max(MIN_PRIORITY, min(job.priority, highest))
+
+
+def shorten(message: str) -> str:
+    """Bound a message that repeats what a client wrote."""
+    if len(message) <= MAX_MESSAGE_CHARACTERS:
+        return message
+    return message[: MAX_MESSAGE_CHARACTERS - 1] + "…"
+
+
+def _log(job: Job) -> None:
+    if job.status is JobStatus.QUEUED:
+        logger.info(
+            "job admitted",
+            extra={"event": "job_admitted", "job_id": job.job_id, "lane": job.lane},
+        )
+    else:
+        logger.info(
+            "job refused",
+            extra={"event": "job_refused", "job_id": job.job_id, "error_code": job.error_code},
+        )
