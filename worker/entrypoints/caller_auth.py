@@ -1,0 +1,38 @@
+"""The check of Google's OIDC tokens in front of machine routes."""
+
+import logging
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import Header
+
+from worker.entrypoints.problems import Problem
+from worker.oidc import CertificatesUnavailable, MachineCallers, NotAllowed, NotAuthenticated
+
+logger = logging.getLogger(__name__)
+
+
+def machine_caller(callers: MachineCallers | None, route: str) -> Callable[[str | None], None]:
+    """A FastAPI dependency that lets only the route's callers pass.
+
+    ``callers`` is ``None`` where nobody is checked here: on loopback, or behind Cloud Run's IAM.
+    """
+
+    def check(authorization: Annotated[str | None, Header()] = None) -> None:
+        if callers is None:
+            return
+        try:
+            callers.check(authorization, route)
+        except NotAuthenticated:
+            raise Problem(
+                401, "A Google OIDC token is required.", headers={"WWW-Authenticate": "Bearer"}
+            ) from None
+        except NotAllowed as error:
+            logger.warning(
+                "refused a call of %s: %s", route, error, extra={"event": "caller_refused"}
+            )
+            raise Problem(403, "This token may not be used here.") from None
+        except CertificatesUnavailable:
+            raise Problem(503, "The token cannot be checked now; try again.") from None
+
+    return check
