@@ -1,0 +1,81 @@
+"""The Pub/Sub doorbell against the real emulator, and against nobody."""
+
+import json
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.emulators import PubSubEmulator
+from tests.support.processes import free_port
+from worker.adapters.pubsub import PubSubDoorbell
+from worker.jobs.errors import DoorbellUnavailable
+from worker.ports import Ring
+
+pytestmark = pytest.mark.emulator
+
+
+@pytest.fixture
+def project(pubsub_emulator: PubSubEmulator) -> str:
+    name = pubsub_emulator.new_project()
+    pubsub_emulator.create_topic(name, "doorbell")
+    pubsub_emulator.create_subscription(name, "heard", "doorbell")
+    return name
+
+
+@pytest.fixture
+def doorbell(project: str) -> Iterator[PubSubDoorbell]:
+    bell = PubSubDoorbell(project, "doorbell", timeout_seconds=10)
+    yield bell
+    bell.close()
+
+
+def test_a_ring_names_the_job_and_carries_version_and_trace(
+    pubsub_emulator: PubSubEmulator, project: str, doorbell: PubSubDoorbell
+) -> None:
+    doorbell.ring(Ring(job_id="job-1", engine_version="1.0.0", traceparent="00-ab-cd-01"))
+
+    (message,) = pubsub_emulator.pull(project, "heard")
+    assert json.loads(str(message["data"], "utf-8")) == {"jobId": "job-1"}  # type: ignore[call-overload]
+    assert message["attributes"] == {"engineVersion": "1.0.0", "traceparent": "00-ab-cd-01"}
+
+
+def test_a_ring_without_a_trace_has_no_such_attribute(
+    pubsub_emulator: PubSubEmulator, project: str, doorbell: PubSubDoorbell
+) -> None:
+    doorbell.ring(Ring(job_id="job-1", engine_version="1.0.0"))
+
+    (message,) = pubsub_emulator.pull(project, "heard")
+    assert message["attributes"] == {"engineVersion": "1.0.0"}
+
+
+def test_a_ring_does_not_wait_for_company(doorbell: PubSubDoorbell) -> None:
+    doorbell.ring(Ring(job_id="first", engine_version="1.0.0"))
+    started = time.monotonic()
+    for number in range(20):
+        doorbell.ring(Ring(job_id=f"job-{number}", engine_version="1.0.0"))
+
+    assert (time.monotonic() - started) / 20 < 0.1
+
+
+@pytest.mark.usefixtures("pubsub_emulator")
+def test_a_topic_that_does_not_exist_is_an_unavailable_doorbell() -> None:
+    bell = PubSubDoorbell("no-such-project", "no-such-topic", timeout_seconds=5)
+    with pytest.raises(DoorbellUnavailable, match="no-such-topic"):
+        bell.ring(Ring(job_id="job-1", engine_version="1.0.0"))
+    bell.close()
+
+
+def test_a_broker_that_is_away_is_reported_within_the_bound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", f"127.0.0.1:{free_port()}")
+    bell = PubSubDoorbell("demo", "doorbell", timeout_seconds=1)
+    started = time.monotonic()
+
+    with pytest.raises(DoorbellUnavailable):
+        bell.ring(Ring(job_id="job-1", engine_version="1.0.0"))
+
+    assert time.monotonic() - started < 5
+    bell.close()
+    bell.close()
