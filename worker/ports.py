@@ -28,8 +28,9 @@ class Page:
 class JobStore(Protocol):
     """Jobs and results. Every write is guarded by the version that the writer has read.
 
-    All methods may raise ``StoreUnavailable``; ``commit`` and ``take_best`` may raise
-    ``OutcomeUnknown`` when a write was sent and no answer came.
+    All methods may raise ``StoreUnavailable``; ``create``, ``commit`` and ``take_best`` may raise
+    ``OutcomeUnknown`` when a write was sent and no answer came, and ``RecordRefused`` when the
+    store can never hold what they were given.
     """
 
     def create(self, job: Job) -> Snapshot:
@@ -59,7 +60,11 @@ class JobStore(Protocol):
         """The result of a completed job."""
 
     def jobs_of(self, user_id: str, *, limit: int, cursor: str | None = None) -> Page:
-        """A user's own jobs, newest first. Raises ``ValueError`` for a cursor it never gave."""
+        """A user's own jobs, newest first by ``admitted_at``.
+
+        A job is listed once admission has seen it. Raises ``ValueError`` for a cursor that no
+        page gave.
+        """
 
     def ping(self) -> None:
         """Raise ``StoreUnavailable`` unless the store answers now."""

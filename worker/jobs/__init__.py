@@ -1,1 +1,1 @@
-"""What a backtest job is: its record, its states, its lease. Pure: no clock, no socket, no store."""
+"""What a backtest job is: its record, states and lease. Pure: no clock, no socket, no store."""

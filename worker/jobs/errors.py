@@ -48,12 +48,16 @@ class JobExists(StoreError):
     """A job with this id is already there."""
 
 
+class RecordRefused(StoreError):
+    """The store cannot hold this record whatever its state: bad id, too large, not plain data."""
+
+
 class StoreUnavailable(StoreError):
     """The store did not answer; nothing was written."""
 
 
 class OutcomeUnknown(StoreUnavailable):
-    """The store did not answer a commit: it may or may not have happened. Read again to find out."""
+    """The store did not answer a commit: it may or may not have happened; read to find out."""
 
 
 class DoorbellUnavailable(Exception):

@@ -1,5 +1,6 @@
 """The records a store keeps: a job, and the result that exists only beside ``completed``."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,6 +12,14 @@ from worker.jobs.states import EnumStyle, JobStatus
 
 #: The pattern of job ids in rules, API and stores alike.
 JOB_ID_PATTERN = r"[A-Za-z0-9_-]{1,128}"
+
+#: Document ids that Firestore keeps for itself.
+_RESERVED_ID = re.compile(r"__.*__")
+
+
+def is_job_id(text: str) -> bool:
+    """Whether a job may bear this id; no store holds any other."""
+    return bool(re.fullmatch(JOB_ID_PATTERN, text)) and not _RESERVED_ID.fullmatch(text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

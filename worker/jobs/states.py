@@ -17,7 +17,7 @@ class JobStatus(StrEnum):
 
 
 class EnumStyle(StrEnum):
-    """How the submitting client spells enumerations: ``queued`` or ``CloudBacktestStatus.queued``."""
+    """How the submitting client spells enumerations: bare, or with the Dart type before them."""
 
     PLAIN = "plain"
     DART = "dart"

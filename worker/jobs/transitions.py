@@ -18,7 +18,9 @@ from worker.jobs.rank import queue_rank
 from worker.jobs.states import EnumStyle, JobStatus
 
 CANCELLED_MESSAGE = "The job was cancelled before it finished."
-WORKER_LOST_MESSAGE = "The worker that ran this job stopped answering. Replay the job to run it again."
+WORKER_LOST_MESSAGE = (
+    "The worker that ran this job stopped answering. Replay the job to run it again."
+)
 
 
 def admit(
@@ -45,9 +47,9 @@ def admit(
 
 
 def reject(job: Job, code: ErrorCode, message: str) -> JobChange:
-    """End a queued job that must not run."""
+    """End a queued job that must not run. It is listed from then on, as admission has seen it."""
     _require(job, JobStatus.QUEUED, "rejected")
-    return _ended(code, message)
+    return _ended_in_queue(job, code, message)
 
 
 def claim(job: Job, *, lease: Lease) -> JobChange:
@@ -138,7 +140,7 @@ def expire(job: Job, *, read_at: datetime, requeue_once: bool) -> JobChange:
 def request_cancel(job: Job) -> JobChange | None:
     """End a queued job, ask a running one to stop; ``None`` when the job has already ended."""
     if job.status is JobStatus.QUEUED:
-        change = _ended(ErrorCode.CANCELLED, CANCELLED_MESSAGE)
+        change = _ended_in_queue(job, ErrorCode.CANCELLED, CANCELLED_MESSAGE)
         change["cancel_requested"] = True
         return change
     if job.status is JobStatus.RUNNING:
@@ -176,6 +178,13 @@ def _ended(code: ErrorCode, message: str) -> JobChange:
         lease=None,
         result_digest=None,
     )
+
+
+def _ended_in_queue(job: Job, code: ErrorCode, message: str) -> JobChange:
+    change = _ended(code, message)
+    if job.admitted_at is None:
+        change["admitted_at"] = SERVER_TIME
+    return change
 
 
 def _require(job: Job, status: JobStatus, verb: str) -> None:
