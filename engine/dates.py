@@ -1,0 +1,62 @@
+"""The dates a client may write, and the one form in which times are given back."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import DataError
+
+EXPECTED = "an ISO date (2024-01-31) or date-time (2024-01-31T15:30:00Z)"
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_DATE_TIME = re.compile(
+    r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?([Zz]|[+-]\d{2}:?\d{2})?", re.ASCII
+)
+_LAST_MILLISECOND = timedelta(days=1, milliseconds=-1)
+
+
+def start_of(text: str) -> datetime:
+    """The instant a date or date-time stands for; without an offset it is UTC.
+
+    Raises:
+        ValueError: neither form, or no such day.
+    """
+    if len(text) > 40 or not (_DATE.fullmatch(text) or _DATE_TIME.fullmatch(text)):
+        raise ValueError(EXPECTED)
+    try:
+        moment = datetime.fromisoformat(text.upper())
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError(EXPECTED) from None
+
+
+def end_of(text: str) -> datetime:
+    """As :func:`start_of`, but a date without a time stands for the end of that UTC day."""
+    moment = start_of(text)
+    return moment + _LAST_MILLISECOND if _DATE.fullmatch(text) else moment
+
+
+def checked(text: str) -> str:
+    """The text itself, if it is a date that can be used."""
+    end_of(text)
+    return text
+
+
+def time_strings(times: NDArray[np.int64]) -> list[str]:
+    """``YYYY-MM-DDTHH:MM:SSZ`` for each of the milliseconds since 1970.
+
+    Raises:
+        DataError: a time before the year 1 or after 9999.
+    """
+    if len(times) and (times.min() < _EARLIEST or times.max() > _LATEST):
+        bar = int(np.argmax((times < _EARLIEST) | (times > _LATEST)))
+        raise DataError(f"bar {bar}: its time lies outside the years 1 to 9999", bar)
+    seconds = times.astype("datetime64[ms]").astype("datetime64[s]")
+    strings: list[Any] = np.datetime_as_string(seconds, unit="s", timezone="UTC").tolist()
+    return strings
+
+
+_EARLIEST = int(np.datetime64("0001-01-01", "ms").astype(np.int64))
+_LATEST = int(np.datetime64("9999-12-31T23:59:59.999", "ms").astype(np.int64))

@@ -1,0 +1,92 @@
+"""Turns what pydantic found into one sentence a field: path, expected, got."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from engine.errors import ConfigProblem
+from engine.limits import shown
+
+_LONGEST_PART = 80
+
+_EXPECTED = {
+    "missing": "a value",
+    "extra_forbidden": "no such key",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "float_type": "a number",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "finite_number": "a finite number",
+    "dict_type": "an object",
+    "model_type": "an object",
+    "model_attributes_type": "an object",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "greater_than": "a number > {gt}",
+    "greater_than_equal": "a number ≥ {ge}",
+    "less_than": "a number < {lt}",
+    "less_than_equal": "a number ≤ {le}",
+    "literal_error": "{expected}",
+    "string_too_long": "at most {max_length} characters",
+    "string_too_short": "at least {min_length} characters",
+    "string_pattern_mismatch": "text matching {pattern}",
+    "too_long": "at most {max_length} items",
+    "too_short": "at least {min_length} items",
+    "none_required": "null",
+}
+
+
+def problems_from(error: ValidationError, raw: Any, prefix: str = "") -> list[ConfigProblem]:
+    """Every problem in ``error``, in order, one a path; alternatives at one path are joined.
+
+    ``raw`` is what was validated: it tells a path's own parts from the names of union branches.
+    """
+    found: dict[str, list[str]] = {}
+    got: dict[str, str] = {}
+    for details in error.errors(include_url=False):
+        path = _path(details, raw, prefix)
+        expected = _expected(details)
+        if expected not in found.setdefault(path, []):
+            found[path].append(expected)
+        got.setdefault(path, _got(details))
+    return [
+        ConfigProblem(path, " or ".join(expected), got[path]) for path, expected in found.items()
+    ]
+
+
+def _path(details: ErrorDetails, raw: Any, prefix: str) -> str:
+    parts = [prefix] if prefix else []
+    current = raw
+    location = details["loc"]
+    for position, part in enumerate(location):
+        is_last = position == len(location) - 1
+        if isinstance(current, Mapping) and part in current:
+            current = current[part]
+        elif isinstance(current, list | tuple) and isinstance(part, int) and part < len(current):
+            current = current[part]
+        elif not (is_last and details["type"] == "missing"):
+            continue
+        parts.append(str(part)[:_LONGEST_PART])
+    return ".".join(parts) or "config"
+
+
+def _expected(details: ErrorDetails) -> str:
+    kind = details["type"]
+    context = {
+        name: f"{value:g}" if isinstance(value, float) else value
+        for name, value in details.get("ctx", {}).items()
+    }
+    if kind in _EXPECTED:
+        return _EXPECTED[kind].format(**context)
+    return details["msg"].removeprefix("Value error, ")
+
+
+def _got(details: ErrorDetails) -> str:
+    if details["type"] == "missing":
+        return "nothing"
+    if details["type"] == "extra_forbidden":
+        return f"the unknown key {shown(str(details['loc'][-1]))}"
+    return shown(details["input"])
