@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from engine.model import Model, NonNegative, Positive
+from engine.model import Model, NonNegative, Positive, field_error
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
 
@@ -23,7 +23,7 @@ class Sizing(Model):
     @model_validator(mode="after")
     def _no_leverage(self) -> "Sizing":
         if self.type == "equityFraction" and self.value > 1.0:
-            raise ValueError("a value of at most 1 for equityFraction")
+            raise field_error("value", "at most 1 for equityFraction", self.value)
         return self
 
 

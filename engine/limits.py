@@ -55,14 +55,13 @@ def structural_problems(raw: Mapping[str, Any]) -> list[ConfigProblem]:
                 if not isinstance(key, str) or not _is_storable(key):
                     problems.append(ConfigProblem(_cut(path) or "config", "text keys", shown(key)))
         elif isinstance(value, list | tuple):
-            if any(isinstance(item, list | tuple) for item in value):
+            size += len(value)
+            if size <= MAX_BYTES and any(isinstance(item, list | tuple) for item in value):
                 expected = "a list without lists directly inside it"
                 problems.append(ConfigProblem(_cut(path), expected, "a list of lists"))
                 continue
         elif isinstance(value, str) and not _is_storable(value):
-            problems.append(
-                ConfigProblem(_cut(path), "text without NUL or surrogates", shown(value))
-            )
+            problems.append(ConfigProblem(_cut(path), "text of UTF-8 without NUL", shown(value)))
         size += _size(value)
         if size > MAX_BYTES:
             return [ConfigProblem("config", f"at most {MAX_BYTES // 1024} KiB", "more")]

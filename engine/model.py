@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 
 class Model(BaseModel):
@@ -21,6 +22,15 @@ class Model(BaseModel):
         validate_default=True,
         allow_inf_nan=False,
     )
+
+
+def field_error(path: str, expected: str, got: Any) -> PydanticCustomError:
+    """To raise from a model's validator when one of its fields does not fit the others.
+
+    ``path`` is dotted and camelCase, seen from the model.
+    """
+    context = {"path": path, "expected": expected, "got": got}
+    return PydanticCustomError("field_error", "{expected}", context)
 
 
 def _integral(value: Any) -> Any:

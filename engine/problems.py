@@ -63,14 +63,21 @@ def _path(details: ErrorDetails, raw: Any, prefix: str) -> str:
     location = details["loc"]
     for position, part in enumerate(location):
         is_last = position == len(location) - 1
-        if isinstance(current, Mapping) and part in current:
-            current = current[part]
-        elif isinstance(current, list | tuple) and isinstance(part, int) and part < len(current):
+        if _holds(current, part):
             current = current[part]
         elif not (is_last and details["type"] == "missing"):
             continue
         parts.append(str(part)[:_LONGEST_PART])
+    if details["type"] == "field_error":
+        parts.append(details["ctx"]["path"])
     return ".".join(parts) or "config"
+
+
+def _holds(container: Any, part: str | int) -> bool:
+    if isinstance(container, Mapping):
+        return part in container
+    is_position = isinstance(container, list | tuple) and isinstance(part, int)
+    return is_position and int(part) < len(container)
 
 
 def _expected(details: ErrorDetails) -> str:
@@ -89,4 +96,6 @@ def _got(details: ErrorDetails) -> str:
         return "nothing"
     if details["type"] == "extra_forbidden":
         return f"the unknown key {shown(str(details['loc'][-1]))}"
+    if details["type"] == "field_error":
+        return shown(details["ctx"]["got"])
     return shown(details["input"])

@@ -1,0 +1,96 @@
+"""Market regimes: was the market going up, down or sideways over the last ``lookback`` bars?"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from engine.model import Model, Number, Whole, field_error
+
+
+class Regime(IntEnum):
+    """A bar's regime; ``NONE`` before there are ``lookback`` earlier bars."""
+
+    NONE = -1
+    UPTREND = 0
+    DOWNTREND = 1
+    SIDEWAYS = 2
+
+
+REGIMES = (Regime.UPTREND, Regime.DOWNTREND, Regime.SIDEWAYS)
+
+
+class RegimeRule(Model):
+    """Thresholds are returns over ``lookback`` bars, as fractions."""
+
+    lookback: Annotated[Whole, Field(ge=1)] = 10
+    up_threshold: Number = 0.03
+    down_threshold: Number = -0.03
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "RegimeRule":
+        if self.down_threshold > self.up_threshold:
+            raise field_error("downThreshold", "at most upThreshold", self.down_threshold)
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A run of bars of one regime; both ends belong to it."""
+
+    regime: Regime
+    start_index: int
+    end_index: int
+
+
+def regimes_of(close: NDArray[np.float64], rule: RegimeRule) -> NDArray[np.int64]:
+    """The :class:`Regime` of every bar."""
+    regimes = np.full(len(close), Regime.NONE, dtype=np.int64)
+    if len(close) <= rule.lookback:
+        return regimes
+    change = close[rule.lookback :] / close[: -rule.lookback] - 1.0
+    known = np.full(len(change), Regime.SIDEWAYS, dtype=np.int64)
+    known[change <= rule.down_threshold] = Regime.DOWNTREND
+    known[change >= rule.up_threshold] = Regime.UPTREND
+    regimes[rule.lookback :] = known
+    return regimes
+
+
+def segments_of(regimes: NDArray[np.int64]) -> list[Segment]:
+    """Neighbouring bars of one regime, merged. They cover every bar that has a regime."""
+    first = int(np.argmax(regimes != Regime.NONE)) if len(regimes) else 0
+    known = regimes[first:]
+    if not len(known) or known[0] == Regime.NONE:
+        return []
+    starts = np.concatenate(([0], np.flatnonzero(known[1:] != known[:-1]) + 1)) + first
+    ends = np.concatenate((starts[1:], [len(regimes)])) - 1
+    return [
+        Segment(Regime(int(regimes[start])), int(start), int(end))
+        for start, end in zip(starts, ends, strict=True)
+    ]
+
+
+def dominant_regimes(
+    regimes: NDArray[np.int64], start: NDArray[np.int64], end: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """For each span of bars ``start``…``end`` (both inclusive) its most frequent regime.
+
+    Of regimes with equally many bars, the one seen last. ``NONE`` where no bar has a regime.
+    """
+    best = np.full(len(start), Regime.NONE, dtype=np.int64)
+    best_count = np.zeros(len(start), dtype=np.int64)
+    best_last = np.full(len(start), -1, dtype=np.int64)
+    bars = np.arange(len(regimes))
+    for regime in REGIMES:
+        is_regime = regimes == regime
+        seen = np.concatenate(([0], np.cumsum(is_regime)))
+        count = seen[end + 1] - seen[start]
+        last = np.maximum.accumulate(np.where(is_regime, bars, -1))[end]
+        wins = (count > best_count) | ((count == best_count) & (count > 0) & (last > best_last))
+        best[wins] = regime
+        best_count[wins] = count[wins]
+        best_last[wins] = last[wins]
+    return best
