@@ -73,6 +73,8 @@ _BY_RUIN = int(ExitReason.RUIN)
 
 #: A size this close below a whole number of units is that number.
 WHOLE_UNIT_TOLERANCE = 1e-9
+#: What is left of cash after the fee is nothing when it is only the rounding of earlier sums.
+ROUNDING_RESIDUE = 1e-12
 
 
 @kernel
@@ -92,8 +94,10 @@ def units_to_open(
         units = size / price
     else:
         units = size
-    affordable = (cash - fee_per_trade) / (price * (1.0 + fee_rate))
-    units = min(units, affordable)
+    spendable = cash - fee_per_trade
+    if spendable <= ROUNDING_RESIDUE * cash:
+        return 0.0
+    units = min(units, spendable / (price * (1.0 + fee_rate)))
     if whole_units:
         units = float(np.floor(units + WHOLE_UNIT_TOLERANCE))
     return units
