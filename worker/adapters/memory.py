@@ -1,0 +1,114 @@
+"""A job store in this process: for tests of services, and the plainest statement of the rules."""
+
+import copy
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from worker.adapters.cursor import Cursor
+from worker.jobs.changes import changed
+from worker.jobs.errors import Conflict, JobExists, RecordRefused
+from worker.jobs.job import Job, JobChange, ResultRecord, Snapshot, is_job_id
+from worker.jobs.lease import ServerTime
+from worker.jobs.states import JobStatus
+from worker.ports import Clock, Page, Wanted
+
+
+@dataclass(slots=True)
+class _Record:
+    job: Job
+    revision: int
+
+
+class MemoryJobStore:
+    """Thread-safe; ``clock`` is the store's clock."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._records: dict[str, _Record] = {}
+        self._results: dict[str, ResultRecord] = {}
+
+    def create(self, job: Job) -> Snapshot:
+        if not is_job_id(job.job_id):
+            raise RecordRefused(f"{job.job_id!r} is not a job id")
+        with self._lock:
+            if job.job_id in self._records:
+                raise JobExists(job.job_id)
+            stored = replace(copy.deepcopy(job), created_at=self._clock.now())
+            self._records[job.job_id] = _Record(stored, 1)
+            return self._snapshot(self._records[job.job_id])
+
+    def get(self, job_id: str) -> Snapshot | None:
+        with self._lock:
+            record = self._records.get(job_id)
+            return self._snapshot(record) if record else None
+
+    def take_best(self, wanted: Wanted, decide: Callable[[Snapshot], JobChange]) -> Snapshot | None:
+        with self._lock:
+            claimable = [
+                (record.job.rank, job_id)
+                for job_id, record in self._records.items()
+                if record.job.rank is not None
+                and record.job.status is JobStatus.QUEUED
+                and record.job.lane == wanted.lane
+                and record.job.engine_version in wanted.engine_versions
+            ]
+            if not claimable:
+                return None
+            record = self._records[min(claimable)[1]]
+            return self._write(record, decide(self._snapshot(record)))
+
+    def commit(
+        self, seen: Snapshot, change: JobChange, result: ResultRecord | None = None
+    ) -> Snapshot:
+        with self._lock:
+            record = self._records.get(seen.job.job_id)
+            if record is None or record.revision != seen.version:
+                raise Conflict(seen.job.job_id)
+            if result is not None:
+                if result.job_id in self._results:
+                    raise Conflict(f"job {result.job_id} has a result already")
+                stored = copy.deepcopy(result)
+                if isinstance(stored.created_at, ServerTime):
+                    stored = replace(stored, created_at=self._clock.now())
+                self._results[result.job_id] = stored
+            return self._write(record, change)
+
+    def result(self, job_id: str) -> ResultRecord | None:
+        with self._lock:
+            return self._results.get(job_id)
+
+    def jobs_of(self, user_id: str, *, limit: int, cursor: str | None = None) -> Page:
+        behind = Cursor.decode(cursor) if cursor else None
+        with self._lock:
+            own = [record.job for record in self._records.values()]
+        listed = [
+            (Cursor.after(job), job)
+            for job in own
+            if job.user_id == user_id and job.admitted_at is not None
+        ]
+        page = sorted(
+            ((place, job) for place, job in listed if behind is None or place < behind),
+            key=lambda item: item[0],
+            reverse=True,
+        )[: limit + 1]
+        more = len(page) > limit
+        return Page(
+            jobs=[job for _, job in page[:limit]],
+            cursor=page[limit - 1][0].encode() if more else None,
+        )
+
+    def ping(self) -> None:
+        return
+
+    def close(self) -> None:
+        return
+
+    def _write(self, record: _Record, change: JobChange) -> Snapshot:
+        record.job = changed(record.job, change, self._clock.now())
+        record.revision += 1
+        return self._snapshot(record)
+
+    def _snapshot(self, record: _Record) -> Snapshot:
+        return Snapshot(record.job, record.revision, self._clock.now())

@@ -1,0 +1,117 @@
+"""Engines for SQLite and PostgreSQL, transactions, and what their errors mean to a caller."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy import Connection, Engine, event, make_url
+from sqlalchemy.exc import (
+    DataError,
+    InterfaceError,
+    OperationalError,
+    ProgrammingError,
+    StatementError,
+)
+
+from worker.jobs.errors import OutcomeUnknown, RecordRefused, StoreUnavailable
+
+_CONNECT_SECONDS = 5
+_LOCK_SECONDS = 5
+_STATEMENT_SECONDS = 10
+
+_NO_ANSWER = (OperationalError, InterfaceError, sqlalchemy.exc.TimeoutError)
+
+
+def connect(url: str) -> Engine:
+    """An engine whose waits are bounded. A SQLite file and its directory are made if need be."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return _sqlite(url, parsed.database)
+    if parsed.get_backend_name() == "postgresql":
+        return sqlalchemy.create_engine(
+            url,
+            hide_parameters=True,
+            pool_pre_ping=True,
+            pool_timeout=_CONNECT_SECONDS,
+            pool_size=5,
+            max_overflow=15,
+            connect_args={
+                "connect_timeout": _CONNECT_SECONDS,
+                "options": f"-c lock_timeout={_LOCK_SECONDS}s "
+                f"-c statement_timeout={_STATEMENT_SECONDS}s -c timezone=UTC",
+            },
+        )
+    raise ValueError(f"no store for {parsed.get_backend_name()} databases")
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A connection for a single SELECT."""
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except _NO_ANSWER as error:
+        raise StoreUnavailable(_told(error)) from error
+    except ProgrammingError as error:
+        raise StoreUnavailable(_told(error)) from error
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """One transaction, committed at the end of the block and undone by an exception in it."""
+    committing = False
+    try:
+        with (
+            engine.connect().execution_options(backtest_writes=True) as connection,
+            connection.begin() as transaction,
+        ):
+            yield connection
+            committing = True
+            transaction.commit()
+    except _NO_ANSWER as error:
+        raise (OutcomeUnknown if committing else StoreUnavailable)(_told(error)) from error
+    except ProgrammingError as error:
+        raise StoreUnavailable(_told(error)) from error
+    except DataError as error:
+        raise RecordRefused(_told(error)) from error
+    except StatementError as error:
+        if error.orig is None or isinstance(error.orig, (ValueError, TypeError, OverflowError)):
+            raise RecordRefused(_told(error)) from error
+        raise
+
+
+def _sqlite(url: str, database: str | None) -> Engine:
+    if not database or database == ":memory:":
+        raise ValueError("a SQLite store needs a file: sqlite:///path/to/file.db")
+    Path(database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sqlalchemy.create_engine(
+        url,
+        hide_parameters=True,
+        pool_timeout=_CONNECT_SECONDS,
+        pool_size=5,
+        max_overflow=15,
+        connect_args={"timeout": _LOCK_SECONDS, "check_same_thread": False},
+    )
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: Any) -> None:
+        # The driver must not open transactions by itself: its plain BEGIN would take the write
+        # lock late, and fail at once instead of waiting when somebody else has written.
+        connection.isolation_level = None
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        if connection.get_execution_options().get("backtest_writes"):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _told(error: Exception) -> str:
+    cause = getattr(error, "orig", None) or error
+    first_line = (str(cause).strip() or type(cause).__name__).splitlines()[0]
+    return f"the database says: {first_line}"

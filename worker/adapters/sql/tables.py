@@ -1,0 +1,76 @@
+"""The two tables, and the indexes that the queries rest on."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+from worker.adapters.sql.types import JsonText, UtcTime
+
+metadata = MetaData()
+
+#: ``revision`` grows with every write and is the version that a commit names.
+jobs = Table(
+    "backtest_jobs",
+    metadata,
+    Column("job_id", String(128), primary_key=True),
+    Column("revision", BigInteger, nullable=False),
+    Column("user_id", Text),
+    Column("status", String(16), nullable=False),
+    Column("config_used", JsonText, nullable=False),
+    Column("submitted_at", UtcTime),
+    Column("submitted_text", Text),
+    Column("created_at", UtcTime, nullable=False),
+    Column("engine_version", Text),
+    Column("priority", Integer, nullable=False),
+    Column("timeout_seconds", Integer),
+    Column("cancel_requested", Boolean, nullable=False),
+    Column("started_at", UtcTime),
+    Column("completed_at", UtcTime),
+    Column("error_message", Text),
+    Column("error_code", String(40)),
+    Column("progress", Double, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("lease_id", Text),
+    Column("lease_worker_id", Text),
+    Column("lease_heartbeat_at", UtcTime),
+    Column("lease_seconds", Integer),
+    Column("lease_expires_at", UtcTime),
+    Column("interruptions", Integer, nullable=False),
+    Column("worker_losses", Integer, nullable=False),
+    Column("rank", Double),
+    Column("admitted_at", UtcTime),
+    Column("lane", String(16)),
+    Column("enum_style", String(16), nullable=False),
+    Column("bundle_id", String(128)),
+    Column("variants", JsonText),
+    Column("duration_ms", BigInteger),
+    Column("result_digest", Text),
+    Column("expire_at", UtcTime),
+    Column("defects", JsonText, nullable=False),
+)
+
+Index("backtest_jobs_queue", jobs.c.status, jobs.c.lane, jobs.c.rank, jobs.c.job_id)
+Index("backtest_jobs_of_user", jobs.c.user_id, jobs.c.admitted_at, jobs.c.job_id)
+
+results = Table(
+    "backtest_results",
+    metadata,
+    Column("job_id", String(128), primary_key=True),
+    Column("user_id", Text, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("engine_version", Text, nullable=False),
+    Column("result_digest", Text, nullable=False),
+    Column("summary_digest", Text),
+    Column("backtest_result", JsonText, nullable=False),
+    Column("artifacts", JsonText, nullable=False),
+    Column("expire_at", UtcTime),
+)
