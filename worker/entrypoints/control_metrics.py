@@ -1,0 +1,42 @@
+"""What the control service counts about its own work."""
+
+from prometheus_client import CollectorRegistry, Counter, generate_latest
+
+
+class ControlMetrics:
+    """Counters of one app; each app has its own registry, so that tests can make many."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._events = Counter(
+            "backtest_control_events_total",
+            "Firestore events by what became of them.",
+            ["outcome"],
+            registry=self._registry,
+        )
+        self._submissions = Counter(
+            "backtest_control_submissions_total",
+            "Jobs submitted over HTTP by what became of them.",
+            ["outcome"],
+            registry=self._registry,
+        )
+        self._failed_rings = Counter(
+            "backtest_control_failed_rings_total",
+            "Doorbell messages that could not be published after a job was admitted.",
+            registry=self._registry,
+        )
+
+    def event(self, outcome: str) -> None:
+        self._events.labels(outcome).inc()
+        if outcome == "doorbell_unavailable":
+            self._failed_rings.inc()
+
+    def submission(self, outcome: str) -> None:
+        self._submissions.labels(outcome).inc()
+
+    def ring_failed(self) -> None:
+        self._failed_rings.inc()
+
+    def exposition(self) -> bytes:
+        """All counters in Prometheus' text format."""
+        return generate_latest(self._registry)

@@ -1,0 +1,61 @@
+"""What happens when a new job is heard of: it is admitted, and a worker is rung for.
+
+An event only says that there may be something to do. It can come late, twice, or long after the
+job has ended; the store alone says what is so.
+"""
+
+import logging
+from enum import StrEnum
+
+from worker.jobs.job import Job, is_job_id
+from worker.jobs.states import JobStatus
+from worker.ports import Doorbell, Ring
+from worker.services.admission import Admission
+
+logger = logging.getLogger(__name__)
+
+
+class Arrival(StrEnum):
+    """What became of an arrival."""
+
+    RUNG = "rung"
+    REFUSED = "refused"
+    UNDER_WAY = "under_way"
+    UNKNOWN = "unknown"
+
+
+class Arrivals:
+    """The service."""
+
+    def __init__(self, admission: Admission, doorbell: Doorbell) -> None:
+        self._admission = admission
+        self._doorbell = doorbell
+
+    def announce(self, job_id: str, traceparent: str | None = None) -> Arrival:
+        """Admit the job if it needs it, and ring if it waits for a worker.
+
+        A job that was admitted before is rung for again: the ring may be what failed last time.
+
+        Raises:
+            StoreUnavailable: nothing was decided; the event must come again.
+            DoorbellUnavailable: the job is admitted, but nobody was rung. Another event rings
+                again, and without one the sweep finds the job.
+        """
+        seen = self._admission.admit_id(job_id) if is_job_id(job_id) else None
+        if seen is None:
+            return Arrival.UNKNOWN
+        if seen.job.status is JobStatus.FAILED:
+            return Arrival.REFUSED
+        if seen.job.status is not JobStatus.QUEUED or not seen.job.is_admitted:
+            return Arrival.UNDER_WAY
+        self.ring(seen.job, traceparent)
+        return Arrival.RUNG
+
+    def ring(self, job: Job, traceparent: str | None = None) -> None:
+        """Ring for an admitted job. Raises ``DoorbellUnavailable``."""
+        self._doorbell.ring(
+            Ring(
+                job_id=job.job_id, engine_version=job.engine_version or "", traceparent=traceparent
+            )
+        )
+        logger.info("rang for a job", extra={"event": "job_rung", "job_id": job.job_id})
