@@ -11,7 +11,7 @@ from pathlib import Path
 
 import engine
 from worker.adapters.system_clock import SystemClock
-from worker.ports import ArtifactStore, CandleSource, Clock, Doorbell, JobStore, Wanted
+from worker.ports import ArtifactStore, CandleLibrary, CandleSource, Clock, Doorbell, JobStore, Wanted
 from worker.services.admission import Admission, AdmissionPolicy
 from worker.settings import Settings
 
@@ -79,7 +79,7 @@ def build_doorbell(settings: Settings) -> Doorbell:
     return PubSubDoorbell(project, topic)
 
 
-def build_candles(settings: Settings) -> CandleSource:
+def build_candles(settings: Settings) -> CandleLibrary:
     """The stored candles under CANDLES."""
     from worker.adapters.candle_files import CandleFiles
 

@@ -120,6 +120,13 @@ class CandleSource(Protocol):
         """Everything stored, by symbol, then timeframe."""
 
 
+class CandleLibrary(CandleSource, Protocol):
+    """A candle source that also takes new series."""
+
+    def replace(self, candles: Candles) -> CandleEntry:
+        """Store a series in place of what is held under its symbol and timeframe, at once."""
+
+
 class ArtifactStore(Protocol):
     """Complete series beside a result document, as Parquet."""
 
