@@ -1,0 +1,72 @@
+# `make demo` and `make test` are all that a newcomer needs; `make help` lists the rest.
+# Each installs what it needs into .venv, once, from a lock file with hashes.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# How pytest runs: all cores. One process, with output as it comes: make test TESTS="-n 0 -s"
+TESTS ?= -n auto
+export PIP_REQUIRE_VIRTUALENV := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format lock clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@echo 'PYTHON=python3.12 chooses the interpreter (3.11 or newer) that .venv is made with.'
+
+demo: $(VENV)/.runtime ## Run two backtests on real candles, from job to result, on this machine
+	@$(BIN)/backtest-worker demo
+
+test: $(VENV)/.dev ## Run every test; the ones that need a missing emulator or server are skipped
+	@$(BIN)/python -m pytest $(TESTS)
+
+lint: $(VENV)/.dev ## Check style, types and the import rules
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(VENV)/.dev ## Format the code and mend what can be mended
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+# uv is not installed by the lock files: have it on PATH.
+COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url
+
+lock: ## Write the lock files again from pyproject.toml (needs uv)
+	@command -v uv >/dev/null || { echo 'make lock needs uv: pip install uv' >&2; exit 1; }
+	$(COMPILE) --quiet --extra build pyproject.toml -o requirements/runtime.lock
+	$(COMPILE) --quiet --extra build --extra dev --extra oracles -c requirements/runtime.lock \
+		pyproject.toml -o requirements/dev.lock
+
+clean: ## Remove .venv (jobs, results and candles under var/ stay)
+	rm -rf $(VENV)
+
+# PYTHON if it is given, else the first of these that really starts and is new enough.
+CANDIDATES := $(or $(PYTHON),python3.13 python3.12 python3.11 python3)
+
+$(BIN)/python:
+	@set -e; \
+	for candidate in $(CANDIDATES); do \
+		if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			echo "Making $(VENV) with $$("$$candidate" --version)"; \
+			"$$candidate" -m venv $(VENV) && exit 0; \
+			rm -rf $(VENV); exit 1; \
+		fi; \
+	done; \
+	echo 'Python 3.11 or newer is needed; tried: $(CANDIDATES). Name one: make demo PYTHON=/path/to/python3' >&2; \
+	exit 1
+
+$(VENV)/.runtime: requirements/runtime.lock pyproject.toml | $(BIN)/python
+	@echo 'Installing what requirements/runtime.lock names (once) …'
+	@$(PIP) install --require-hashes -r requirements/runtime.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# The development lock holds everything of the runtime lock, in the same versions.
+$(VENV)/.dev: requirements/dev.lock requirements/runtime.lock pyproject.toml | $(BIN)/python
+	@echo 'Installing what requirements/dev.lock names (once) …'
+	@$(PIP) install --require-hashes -r requirements/dev.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $(VENV)/.runtime $@
