@@ -1,0 +1,182 @@
+"""While a job runs: heartbeats, progress, cancellation, and who may write."""
+
+import threading
+from dataclasses import replace
+from datetime import datetime
+
+import pytest
+
+from tests.support.jobs import a_lease, a_running_job, claim_best, read
+from worker.jobs import transitions
+from worker.jobs.errors import Conflict, LeaseLost
+from worker.jobs.job import JobChange, Snapshot
+from worker.jobs.lease import SERVER_TIME, Lease
+from worker.jobs.states import JobStatus
+from worker.ports import JobStore
+
+
+def beat(store: JobStore, seen: Snapshot, progress: float) -> Snapshot:
+    assert seen.job.lease is not None
+    lease = Lease(
+        lease_id=seen.job.lease.lease_id,
+        worker_id=seen.job.lease.worker_id,
+        heartbeat_at=SERVER_TIME,
+        seconds=seen.job.lease.seconds,
+    )
+    return store.commit(
+        seen, transitions.beat(seen.job, seen.job.hold(), lease=lease, progress=progress)
+    )
+
+
+def heartbeat(seen: Snapshot) -> datetime:
+    assert seen.job.lease is not None
+    assert isinstance(seen.job.lease.heartbeat_at, datetime)
+    return seen.job.lease.heartbeat_at
+
+
+def test_a_beat_renews_the_heartbeat_by_the_stores_clock(store: JobStore) -> None:
+    running = a_running_job(store)
+    before = read(store, "j1")
+
+    after = beat(store, running, 0.1)
+
+    assert heartbeat(running) < heartbeat(after)
+    assert before.read_at <= heartbeat(after) <= read(store, "j1").read_at
+    assert heartbeat(read(store, "j1")) == heartbeat(after)
+
+
+def test_progress_never_goes_back(store: JobStore) -> None:
+    seen = a_running_job(store)
+
+    shown = []
+    for progress in (0.25, 0.75, 0.5, 7.0):
+        seen = beat(store, seen, progress)
+        shown.append(read(store, "j1").job.progress)
+
+    assert shown == [0.25, 0.75, 0.75, 1.0]
+
+
+def test_a_beat_leaves_everything_else_as_it_is(store: JobStore) -> None:
+    running = a_running_job(store)
+
+    after = beat(store, running, 0.5).job
+
+    for name in ("status", "attempt", "rank", "lane", "config_used", "started_at", "user_id"):
+        assert getattr(after, name) == getattr(running.job, name), name
+
+
+def test_a_write_with_an_old_snapshot_conflicts_and_writes_nothing(store: JobStore) -> None:
+    running = a_running_job(store)
+    beat(store, running, 0.5)
+    before = read(store, "j1")
+
+    with pytest.raises(Conflict):
+        beat(store, running, 0.75)
+
+    after = read(store, "j1")
+    assert (after.job, after.version) == (before.job, before.version)
+
+
+def test_a_write_on_a_job_that_nobody_created_conflicts(store: JobStore) -> None:
+    running = a_running_job(store)
+    unknown = replace(running, job=replace(running.job, job_id="unknown"))
+
+    with pytest.raises(Conflict):
+        store.commit(unknown, JobChange(progress=0.5))
+
+    assert store.get("unknown") is None
+
+
+def test_a_cancellation_between_two_beats_is_seen_and_kept(store: JobStore) -> None:
+    """The next beat fails its guard; reading again shows that the lease is still held."""
+    running = a_running_job(store)
+    wish = transitions.request_cancel(running.job)
+    assert wish is not None
+    store.commit(read(store, "j1"), wish)
+
+    with pytest.raises(Conflict):
+        beat(store, running, 0.5)
+    seen = read(store, "j1")
+    assert seen.job.cancel_requested
+    assert seen.job.hold() == running.job.hold()
+    after = beat(store, seen, 0.5)
+
+    assert after.job.cancel_requested
+    assert read(store, "j1").job.cancel_requested
+
+
+def test_a_cancelled_attempt_ends_with_that_code(store: JobStore) -> None:
+    running = a_running_job(store)
+    wish = transitions.request_cancel(running.job)
+    assert wish is not None
+    seen = store.commit(running, wish)
+
+    store.commit(seen, transitions.release(seen.job, running.job.hold()))
+
+    job = read(store, "j1").job
+    assert (job.status, job.error_code, job.lease) == (JobStatus.FAILED, "CANCELLED", None)
+    assert job.completed_at is not None
+
+
+def test_a_lease_expires_on_the_stores_clock(store: JobStore) -> None:
+    held = a_running_job(store, seconds=90)
+    assert held.job.lease is not None
+    assert not held.job.lease.is_expired(read(store, "j1").read_at)
+
+    beaten = store.commit(held, JobChange(lease=a_lease(seconds=0)))
+
+    seen = read(store, "j1")
+    assert beaten.job.lease is not None
+    assert seen.job.lease is not None
+    assert seen.job.lease.is_expired(read(store, "j1").read_at)
+
+
+def test_the_old_holder_may_not_write_after_another_claim(store: JobStore) -> None:
+    old = a_running_job(store, seconds=0)
+    seen = read(store, "j1")
+    store.commit(seen, transitions.expire(seen.job, read_at=seen.read_at, requeue_once=True))
+    new = claim_best(store, worker_id="worker-2")
+    assert new is not None
+    assert new.job.attempt == 2
+
+    with pytest.raises(Conflict):
+        beat(store, old, 0.5)
+    with pytest.raises(LeaseLost):
+        transitions.beat(
+            read(store, "j1").job, old.job.hold(), lease=a_lease("worker-1"), progress=0.5
+        )
+
+    assert read(store, "j1").job == new.job
+
+
+def test_beats_and_cancellations_at_once_lose_neither(store: JobStore) -> None:
+    running = a_running_job(store)
+    start = threading.Barrier(2)
+
+    def cancel() -> None:
+        start.wait(10)
+        while True:
+            seen = read(store, "j1")
+            wish = transitions.request_cancel(seen.job)
+            assert wish is not None
+            try:
+                store.commit(seen, wish)
+            except Conflict:
+                continue
+            return
+
+    canceller = threading.Thread(target=cancel)
+    canceller.start()
+    start.wait(10)
+    seen, beats = running, 0
+    while beats < 20:
+        try:
+            seen = beat(store, seen, beats / 20)
+            beats += 1
+        except Conflict:
+            seen = read(store, "j1")
+            assert seen.job.hold() == running.job.hold()
+    canceller.join(30)
+
+    job = read(store, "j1").job
+    assert (job.cancel_requested, job.progress) == (True, 0.95)
