@@ -8,7 +8,8 @@ from pydantic import AfterValidator
 _SYMBOL = re.compile(r"[A-Za-z0-9^=._/:-]{1,32}", re.ASCII)
 
 
-def _checked(symbol: str) -> str:
+def check_symbol(symbol: str) -> str:
+    """The symbol itself. Raises ``ValueError`` saying what a symbol looks like."""
     if not _SYMBOL.fullmatch(symbol) or ".." in symbol or symbol.startswith("/"):
         raise ValueError(
             "a symbol of 1 to 32 of the characters A-Z a-z 0-9 ^ = . _ / : - "
@@ -17,4 +18,4 @@ def _checked(symbol: str) -> str:
     return symbol
 
 
-Symbol = Annotated[str, AfterValidator(_checked)]
+Symbol = Annotated[str, AfterValidator(check_symbol)]

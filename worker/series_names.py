@@ -1,10 +1,7 @@
 """Which symbols and timeframes a candle series may be stored under."""
 
-import re
-
+from engine.symbols import check_symbol
 from engine.timeframes import TIMEFRAMES
-
-_SYMBOL = re.compile(r"[A-Za-z0-9^=._/:-]{1,32}")
 
 
 def check_series_name(symbol: str, timeframe: str) -> None:
@@ -13,10 +10,9 @@ def check_series_name(symbol: str, timeframe: str) -> None:
     Raises:
         ValueError: says which of the two is wrong and what is accepted.
     """
-    if not _SYMBOL.fullmatch(symbol) or ".." in symbol or symbol.startswith("/"):
-        raise ValueError(
-            f"symbol {symbol[:40]!r}: expected 1 to 32 letters, digits or ^=._/:- "
-            "(no '..', no leading '/')"
-        )
+    try:
+        check_symbol(symbol)
+    except ValueError as error:
+        raise ValueError(f"symbol {symbol[:40]!r}: expected {error}") from None
     if timeframe not in TIMEFRAMES:
         raise ValueError(f"timeframe {timeframe[:40]!r}: expected one of {' '.join(TIMEFRAMES)}")

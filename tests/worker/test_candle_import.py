@@ -81,7 +81,7 @@ def test_a_new_import_replaces_the_series(library: CandleFiles, tmp_path: Path) 
         ("../X", "1d", "symbol '../X'"),
         ("/X", "1d", "symbol '/X'"),
         ("A B", "1d", "symbol 'A B'"),
-        ("X" * 33, "1d", "expected 1 to 32 letters"),
+        ("X" * 33, "1d", "expected a symbol of 1 to 32"),
         ("X", "2d", "timeframe '2d': expected one of 1m"),
         ("X", "1D", "timeframe '1D'"),
     ],
