@@ -4,7 +4,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SerializeAsAny,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 from engine.dates import checked, end_of, start_of
 from engine.execution import Execution
@@ -76,14 +83,24 @@ class BacktestConfig(Envelope):
         """The last instant whose bars are used."""
         return end_of(self.end_date)
 
+    @model_serializer(mode="wrap")
+    def _filled_in(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Clients expect a list and a count where "none" is written as null here."""
+        fields: dict[str, Any] = serialize(self)
+        price_path = "pricePath" if "pricePath" in fields else "price_path"
+        max_cycles = "maxCycles" if "maxCycles" in fields else "max_cycles"
+        return {
+            **fields,
+            price_path: fields[price_path] or [],
+            max_cycles: fields[max_cycles] or 0,
+        }
+
     def to_document(self, bars_per_year: float | None = None) -> dict[str, Any]:
         """The config as JSON-ready data with every default filled in.
 
         ``bars_per_year`` takes the place of ``"auto"`` once the run has decided.
         """
         document = self.model_dump(mode="json", by_alias=True)
-        document["pricePath"] = document["pricePath"] or []
-        document["maxCycles"] = document["maxCycles"] or 0
         if bars_per_year is not None:
             document["annualization"] = bars_per_year
         return document

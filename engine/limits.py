@@ -30,7 +30,7 @@ def shown(value: Any) -> str:
     if isinstance(value, int | float):
         return repr(value)
     if isinstance(value, Mapping):
-        return "an empty object" if not value else f"an object of {len(value)} keys"
+        return f"an object of {len(value)} {'key' if len(value) == 1 else 'keys'}"
     if isinstance(value, list | tuple):
         return f"a list of {len(value)}"
     return f"a value of type {type(value).__name__}"

@@ -10,6 +10,8 @@ from engine.errors import ConfigProblem
 from engine.limits import shown
 
 _LONGEST_PART = 80
+#: Ways to read one error's location that are followed at a time.
+_MOST_READINGS = 64
 
 _EXPECTED = {
     "missing": "a value",
@@ -58,19 +60,38 @@ def problems_from(error: ValidationError, raw: Any, prefix: str = "") -> list[Co
 
 
 def _path(details: ErrorDetails, raw: Any, prefix: str) -> str:
-    parts = [prefix] if prefix else []
-    current = raw
     location = details["loc"]
-    for position, part in enumerate(location):
-        is_last = position == len(location) - 1
-        if _holds(current, part):
-            current = current[part]
-        elif not (is_last and details["type"] == "missing"):
-            continue
-        parts.append(str(part)[:_LONGEST_PART])
+    kept = _matching(location, raw, is_missing=details["type"] == "missing")
+    parts = [prefix] if prefix else []
+    parts.extend(str(location[position])[:_LONGEST_PART] for position in kept)
     if details["type"] == "field_error":
         parts.append(details["ctx"]["path"])
     return ".".join(parts) or "config"
+
+
+def _matching(location: tuple[str | int, ...], raw: Any, *, is_missing: bool) -> tuple[int, ...]:
+    """The positions in ``location`` that lead through ``raw``; the others name union branches.
+
+    A branch may be called like a key (``put.delta.delta``), so of all ways to read a location the
+    one that explains its last part wins, then the longest.
+    """
+    readings: list[tuple[tuple[int, ...], Any]] = [((), raw)]
+    for position, part in enumerate(location[:-1]):
+        readings += [
+            ((*kept, position), container[part])
+            for kept, container in readings
+            if _holds(container, part)
+        ]
+        readings = readings[-_MOST_READINGS:]
+    last = len(location) - 1
+    explained = [
+        (*kept, last)
+        for kept, container in readings
+        if location
+        and _holds(container, location[-1]) != is_missing
+        and (isinstance(container, Mapping) or not is_missing)
+    ]
+    return max(explained or [kept for kept, _ in readings], key=len)
 
 
 def _holds(container: Any, part: str | int) -> bool:

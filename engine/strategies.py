@@ -1,0 +1,16 @@
+"""Which parameters each strategy takes."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from engine.model import Model
+from engine.portfolio_parameters import PortfolioDraft
+from engine.wheel_parameters import WheelParameters
+
+#: The parameter model of every strategy, by ``strategyId``.
+PARAMETERS: Mapping[str, type[Model]] = MappingProxyType(
+    {
+        "wheel": WheelParameters,
+        "portfolio": PortfolioDraft,
+    }
+)
