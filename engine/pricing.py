@@ -30,19 +30,24 @@ def option_value(
     dividend_yield: float,
     volatility: float,
 ) -> float:
-    """Value of a put or a call; never below 0."""
+    """Value of a put or a call.
+
+    Never below the discounted intrinsic value: far in the money rounding would put it there, and
+    an option without time value would look worth exercising.
+    """
     years = max(years, 0.0)
     asset = spot * discount(dividend_yield, years)
     cash = strike * discount(rate, years)
+    intrinsic = max(cash - asset, 0.0) if is_put else max(asset - cash, 0.0)
     if not (years > 0.0 and volatility > 0.0):
-        return max(cash - asset, 0.0) if is_put else max(asset - cash, 0.0)
+        return intrinsic
     deviation = volatility * math.sqrt(years)
     drift = (rate - dividend_yield + 0.5 * volatility * volatility) * years
     d1 = (log(spot / strike) + drift) / deviation
     d2 = d1 - deviation
     if is_put:
-        return max(cash * normal_cdf(-d2) - asset * normal_cdf(-d1), 0.0)
-    return max(asset * normal_cdf(d1) - cash * normal_cdf(d2), 0.0)
+        return max(cash * normal_cdf(-d2) - asset * normal_cdf(-d1), intrinsic)
+    return max(asset * normal_cdf(d1) - cash * normal_cdf(d2), intrinsic)
 
 
 @kernel
