@@ -111,3 +111,7 @@ def test_what_is_refused_is_not_repeated_at_length() -> None:
     with pytest.raises(MalformedEvent) as refused:
         parse_document_event({**HEADERS, "ce-type": "x" * 10_000}, body())
     assert len(str(refused.value)) < 300
+
+
+def test_a_trace_that_is_none_is_dropped() -> None:
+    assert parse_document_event({**HEADERS, "traceparent": "hello"}, body()).traceparent is None

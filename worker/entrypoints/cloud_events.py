@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from google.events.cloud.firestore import DocumentEventData
 from google.protobuf.message import DecodeError
 
+from worker.entrypoints.tracing import valid_traceparent
+
 _TYPE_PREFIX = "google.cloud.firestore.document.v1."
 _NAME = re.compile(r"projects/([^/]+)/databases/([^/]+)/documents/(.+)")
 
@@ -62,7 +64,7 @@ def parse_document_event(headers: Mapping[str, str], body: bytes) -> DocumentEve
         database=database,
         collection=collection,
         document_id=document_id,
-        traceparent=headers.get("ce-traceparent") or headers.get("traceparent"),
+        traceparent=valid_traceparent(headers.get("ce-traceparent") or headers.get("traceparent")),
     )
 
 

@@ -1,6 +1,9 @@
 """What the control service counts about its own work."""
 
 from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 
 class ControlMetrics:
@@ -9,19 +12,19 @@ class ControlMetrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._events = Counter(
-            "backtest_control_events_total",
+            "backtest_control_events",
             "Firestore events by what became of them.",
             ["outcome"],
             registry=self._registry,
         )
         self._submissions = Counter(
-            "backtest_control_submissions_total",
+            "backtest_control_submissions",
             "Jobs submitted over HTTP by what became of them.",
             ["outcome"],
             registry=self._registry,
         )
         self._failed_rings = Counter(
-            "backtest_control_failed_rings_total",
+            "backtest_control_failed_rings",
             "Doorbell messages that could not be published after a job was admitted.",
             registry=self._registry,
         )

@@ -9,7 +9,7 @@ import hashlib
 import logging
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -49,6 +49,28 @@ class Submitted:
     is_new: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A job without its id, and what admission will make of version and priority."""
+
+    job: Job
+    engine_version: str
+    priority: int
+
+    def named(self, job_id: str) -> Job:
+        return replace(self.job, job_id=job_id)
+
+    def made(self, stored: Job) -> bool:
+        """Whether a stored job came from the same request."""
+        return (
+            stored.user_id == self.job.user_id
+            and stored.config_used == self.job.config_used
+            and stored.timeout_seconds == self.job.timeout_seconds
+            and stored.priority in (self.job.priority, self.priority)
+            and stored.engine_version in (self.job.engine_version, self.engine_version)
+        )
+
+
 class Submission:
     """The service. ``check_config`` raises ``engine.ConfigError`` for a bad configuration."""
 
@@ -85,7 +107,7 @@ class Submission:
         """Raise what :meth:`submit` would raise for a job that cannot run."""
         self._planned(new)
 
-    def _planned(self, new: NewJob) -> "_Plan":
+    def _planned(self, new: NewJob) -> _Plan:
         now = self._clock.now()
         job = Job(
             job_id="new",
@@ -104,10 +126,10 @@ class Submission:
             raise JobFailure(code, decision["error_message"] or "The job is not valid.")
         return _Plan(job, decision["engine_version"], decision["priority"])
 
-    def _create(self, job_id: str, plan: "_Plan") -> Submitted:
+    def _create(self, job_id: str, plan: _Plan) -> Submitted:
         return Submitted(self._admitted(self._store.create(plan.named(job_id))), is_new=True)
 
-    def _create_once(self, user_id: str, key: str, plan: "_Plan") -> Submitted:
+    def _create_once(self, user_id: str, key: str, plan: _Plan) -> Submitted:
         today = self._clock.now().toordinal()
         yesterday = self._store.get(_id_of_key(user_id, key, today - 1))
         if yesterday is not None and _is_alive(yesterday):
@@ -121,7 +143,7 @@ class Submission:
                 raise Conflict(job_id) from None
             return self._repeated(first, plan)
 
-    def _repeated(self, first: Snapshot, plan: "_Plan") -> Submitted:
+    def _repeated(self, first: Snapshot, plan: _Plan) -> Submitted:
         if not plan.made(first.job):
             raise KeyReused
         return Submitted(self._admitted(first), is_new=False)
@@ -138,36 +160,6 @@ class Submission:
                 extra={"event": "admission_delayed", "job_id": seen.job.job_id},
             )
             return seen
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """A job without its id, and what admission will make of version and priority."""
-
-    job: Job
-    engine_version: str
-    priority: int
-
-    def named(self, job_id: str) -> Job:
-        return Job(
-            job_id=job_id,
-            user_id=self.job.user_id,
-            config_used=self.job.config_used,
-            submitted_at=self.job.submitted_at,
-            engine_version=self.job.engine_version,
-            priority=self.job.priority,
-            timeout_seconds=self.job.timeout_seconds,
-        )
-
-    def made(self, stored: Job) -> bool:
-        """Whether a stored job came from the same request."""
-        return (
-            stored.user_id == self.job.user_id
-            and stored.config_used == self.job.config_used
-            and stored.timeout_seconds == self.job.timeout_seconds
-            and stored.priority in (self.job.priority, self.priority)
-            and stored.engine_version in (self.job.engine_version, self.engine_version)
-        )
 
 
 def _id_of_key(user_id: str, key: str, day: int) -> str:

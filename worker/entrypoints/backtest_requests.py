@@ -1,0 +1,123 @@
+"""The body of ``POST /v1/backtests``: what may stand in it, and every field that is wrong."""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field, StrictInt, StrictStr, ValidationError
+from pydantic.alias_generators import to_camel
+
+import engine
+from worker.entrypoints.job_forms import Form, JobSummary
+from worker.jobs.rank import MAX_PRIORITY, MIN_PRIORITY
+
+_WHEEL = {
+    "strategyId": "wheel",
+    "symbol": "SPY",
+    "startDate": "2020-01-01",
+    "endDate": "2024-12-31",
+    "startingCapital": 100_000,
+    "parameters": {"dte": 30, "put": {"delta": 0.3}, "call": {"moneyness": 0.02}},
+}
+_CROSSOVER = {
+    "strategyId": "smaCross",
+    "symbol": "SPY",
+    "startDate": "2015-01-01",
+    "endDate": "2024-12-31",
+    "startingCapital": 10_000,
+    "parameters": {"fast": 50, "slow": 200},
+    "execution": {"feeRate": 0.0005, "stopLoss": 0.1},
+}
+EXAMPLES: dict[str, Any] = {
+    "wheel": {
+        "summary": "Sell puts at a delta of 0.3 and calls 2 % out of the money",
+        "value": {"configUsed": _WHEEL},
+    },
+    "smaCross": {
+        "summary": "A moving-average crossover with costs, a stop and a time limit",
+        "value": {"configUsed": _CROSSOVER, "priority": 0, "timeoutSeconds": 60},
+    },
+}
+
+
+class NewBacktest(Form):
+    """A backtest to run."""
+
+    model_config = ConfigDict(alias_generator=to_camel, frozen=True, extra="forbid")
+
+    config_used: dict[str, Any] = Field(description="What to run.")
+    priority: Annotated[StrictInt, Field(ge=MIN_PRIORITY, le=MAX_PRIORITY)] = Field(
+        0, description="Higher runs first; one that is too high for a client is lowered."
+    )
+    engine_version: Annotated[StrictStr, Field(min_length=1, max_length=32)] | None = Field(
+        None, description="Whose numbers to reproduce; the current engine's by default."
+    )
+    timeout_seconds: Annotated[StrictInt, Field(ge=1)] | None = Field(
+        None, description="Give up after this long."
+    )
+
+
+class BacktestList(Form):
+    """One page; ``nextCursor`` is null on the last one."""
+
+    backtests: list[JobSummary]
+    next_cursor: str | None
+
+
+class InvalidFields(Exception):
+    """The request cannot be used: ``errors`` have ``path``, ``expected`` and ``got``."""
+
+    def __init__(self, errors: list[dict[str, Any]]) -> None:
+        super().__init__(f"{len(errors)} invalid field(s)")
+        self.errors = errors
+
+
+def read_new_backtest(
+    body: object, check_config: Callable[[Mapping[str, Any]], object]
+) -> NewBacktest:
+    """The request in a JSON body.
+
+    Raises:
+        InvalidFields: with the config's errors beside the envelope's, so that one answer tells all.
+    """
+    try:
+        return NewBacktest.model_validate(body)
+    except ValidationError as error:
+        errors = [_envelope_error(item) for item in error.errors()]
+    config = body.get("configUsed") if isinstance(body, dict) else None
+    if isinstance(config, dict):
+        try:
+            check_config(config)
+        except engine.ConfigError as error:
+            errors += config_errors(error)
+    raise InvalidFields(errors)
+
+
+def config_errors(error: engine.ConfigError) -> list[dict[str, Any]]:
+    """The bad fields of a config, as paths into the request."""
+    return [
+        {
+            "path": f"configUsed.{problem.path}" if problem.path else "configUsed",
+            "expected": problem.expected,
+            "got": problem.got,
+        }
+        for problem in error.problems
+    ]
+
+
+def body_schema() -> dict[str, Any]:
+    """The OpenAPI description of the body, which handlers read by themselves."""
+    content = {"schema": NewBacktest.model_json_schema(), "examples": EXAMPLES}
+    return {"requestBody": {"required": True, "content": {"application/json": content}}}
+
+
+def _envelope_error(item: Any) -> dict[str, Any]:
+    path = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "extra_forbidden":
+        return {"path": path, "expected": "no such field", "got": "a value"}
+    return {"path": path, "expected": str(item["msg"]), "got": _shown(item["input"])}
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, dict | list):
+        return "an object" if isinstance(value, dict) else "a list"
+    return f"{value!r:.80}"

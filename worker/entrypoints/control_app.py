@@ -1,0 +1,144 @@
+"""The control service: takes jobs from users and events, and never runs one.
+
+It answers from the store alone, so that one small instance serves many requests at once while
+the workers are busy.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import Depends, FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+
+import engine
+from worker.bootstrap import Services
+from worker.entrypoints import control_events
+from worker.entrypoints.backtest_requests import InvalidFields
+from worker.entrypoints.caller_auth import machine_caller
+from worker.entrypoints.control_backtests import backtests_router
+from worker.entrypoints.control_events import events_router
+from worker.entrypoints.control_metrics import CONTENT_TYPE, ControlMetrics
+from worker.entrypoints.probes import health, package_version
+from worker.entrypoints.problems import (
+    BodyLimit,
+    ProblemResponse,
+    install_problem_handlers,
+    invalid_fields,
+    problem_response,
+)
+from worker.entrypoints.user_auth import CurrentUser, local_user, signed_in_user
+from worker.entrypoints.user_backtests import UserBacktests
+from worker.jobs.errors import Conflict, OutcomeUnknown, StoreUnavailable
+from worker.oidc import (
+    Fetch,
+    MachineCallers,
+    fetch_certificates,
+    firebase_verifier,
+    google_verifier,
+)
+from worker.services.admission import CheckConfig
+from worker.services.arrivals import Arrivals
+from worker.settings import Settings, require_control_auth
+
+#: A config may have 900 KiB; this is what a job document could hold.
+MAX_BODY_BYTES = 1024 * 1024
+
+
+def create_control_app(
+    services: Services,
+    *,
+    fetch: Fetch = fetch_certificates,
+    check_config: CheckConfig | None = None,
+) -> FastAPI:
+    """The ASGI application; it closes ``services`` when the server shuts down.
+
+    Raises:
+        SettingsError: the settings would leave routes open to the network.
+    """
+    settings = services.settings
+    require_control_auth(settings)
+    metrics = ControlMetrics()
+    arrivals = Arrivals(services.admission, services.doorbell)
+    callers = _machine_callers(settings, fetch)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        services.close()
+
+    app = FastAPI(
+        title="Backtests",
+        version=package_version(),
+        description="Submit backtests, watch them, fetch their results.",
+        lifespan=lifespan,
+    )
+    install_problem_handlers(app)
+    _install_error_answers(app)
+    app.add_middleware(BodyLimit, limit=MAX_BODY_BYTES, exempt=frozenset({control_events.PATH}))
+    app.include_router(events_router(arrivals, metrics, machine_caller(callers, "events")))
+    app.include_router(
+        backtests_router(
+            UserBacktests(services, arrivals, metrics, check_config or engine.parse_config),
+            _current_user(settings, fetch),
+        )
+    )
+    _add_probes(app, services)
+
+    @app.get(
+        "/metrics", tags=["machines"], dependencies=[Depends(machine_caller(callers, "metrics"))]
+    )
+    def counters() -> Response:
+        return Response(metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})
+
+    return app
+
+
+def _add_probes(app: FastAPI, services: Services) -> None:
+    @app.get("/health", tags=["probes"], summary="The process is alive")
+    def alive() -> JSONResponse:
+        return JSONResponse(health(services.clock))
+
+    @app.get("/ready", tags=["probes"], summary="The store answers")
+    def ready() -> JSONResponse:
+        try:
+            services.store.ping()
+        except StoreUnavailable:
+            return problem_response(503, "The store does not answer.")
+        return JSONResponse({"status": "ready"})
+
+
+def _install_error_answers(app: FastAPI) -> None:
+    @app.exception_handler(InvalidFields)
+    async def on_invalid_fields(_: Request, error: InvalidFields) -> ProblemResponse:
+        return invalid_fields(error.errors)
+
+    @app.exception_handler(OutcomeUnknown)
+    async def on_outcome_unknown(_: Request, __: OutcomeUnknown) -> ProblemResponse:
+        return problem_response(
+            503,
+            "The store did not confirm the write. Look whether it happened before you try again; "
+            "with an Idempotency-Key you can simply try again.",
+        )
+
+    @app.exception_handler(StoreUnavailable)
+    async def on_store_unavailable(_: Request, __: StoreUnavailable) -> ProblemResponse:
+        return problem_response(
+            503, "The store does not answer; try again.", headers={"Retry-After": "5"}
+        )
+
+    @app.exception_handler(Conflict)
+    async def on_conflict(_: Request, __: Conflict) -> ProblemResponse:
+        return problem_response(409, "The backtest changed in the meantime; try again.")
+
+
+def _machine_callers(settings: Settings, fetch: Fetch) -> MachineCallers | None:
+    """Nobody is checked on a laptop that has not set up any caller."""
+    if settings.on_loopback and not settings.oidc_audiences:
+        return None
+    return MachineCallers(google_verifier(settings.oidc_audiences, fetch), settings.callers_of)
+
+
+def _current_user(settings: Settings, fetch: Fetch) -> CurrentUser:
+    if settings.auth == "none":
+        return local_user(settings.local_user)
+    return signed_in_user(firebase_verifier(settings.token_project, fetch))

@@ -1,0 +1,145 @@
+"""What a user does with backtests over HTTP, apart from routes and headers."""
+
+import logging
+
+import engine
+from worker.bootstrap import Services
+from worker.entrypoints.backtest_requests import (
+    BacktestList,
+    InvalidFields,
+    config_errors,
+    read_new_backtest,
+)
+from worker.entrypoints.control_metrics import ControlMetrics
+from worker.entrypoints.job_forms import JobSummary
+from worker.entrypoints.problems import Problem
+from worker.entrypoints.user_auth import User
+from worker.jobs.errors import DoorbellUnavailable, JobFailure, RecordRefused
+from worker.jobs.job import Job, ResultRecord
+from worker.jobs.states import JobStatus
+from worker.services.admission import CheckConfig
+from worker.services.arrivals import Arrivals
+from worker.services.cancelling import cancel
+from worker.services.submission import KeyReused, NewJob, Submission, Submitted
+
+logger = logging.getLogger(__name__)
+
+
+class UserBacktests:
+    """Answers with jobs and results, or raises the ``Problem`` to answer with."""
+
+    def __init__(
+        self,
+        services: Services,
+        arrivals: Arrivals,
+        metrics: ControlMetrics,
+        check_config: CheckConfig,
+    ) -> None:
+        self._store = services.store
+        self._artifacts = services.artifacts
+        self._arrivals = arrivals
+        self._metrics = metrics
+        self._check_config = check_config
+        self._submission = Submission(
+            services.store, services.admission, services.clock, check_config
+        )
+
+    def submit(self, user: User, body: object, key: str | None, traceparent: str | None) -> Job:
+        """Store and admit the backtest in a request's body, and ring for it."""
+        try:
+            submitted = self._stored(user, body, key)
+        except (InvalidFields, Problem):
+            self._metrics.submission("refused")
+            raise
+        self._metrics.submission("created" if submitted.is_new else "repeated")
+        job = submitted.snapshot.job
+        if job.status is JobStatus.QUEUED and job.is_admitted:
+            self._ring(job, traceparent)
+        return job
+
+    def own(self, user: User, job_id: str) -> Job:
+        """A job of this user."""
+        seen = self._store.get(job_id)
+        if seen is None or seen.job.user_id != user.user_id:
+            raise Problem(404, "There is no such backtest.")
+        return seen.job
+
+    def page(self, user: User, limit: int, cursor: str | None) -> BacktestList:
+        """A page of this user's jobs."""
+        try:
+            page = self._store.jobs_of(user.user_id, limit=limit, cursor=cursor)
+        except ValueError:
+            raise InvalidFields(
+                [{"path": "cursor", "expected": "nextCursor of a page", "got": f"{cursor!r:.80}"}]
+            ) from None
+        return BacktestList(
+            backtests=[JobSummary.of(job) for job in page.jobs], next_cursor=page.cursor
+        )
+
+    def result(self, user: User, job_id: str) -> ResultRecord:
+        """The result of a completed job of this user."""
+        job = self.own(user, job_id)
+        if job.status is not JobStatus.COMPLETED:
+            raise Problem(
+                409,
+                f"The backtest is {job.status}, so there is no result.",
+                jobStatus=job.status,
+                errorCode=job.error_code,
+            )
+        record = self._store.result(job_id)
+        if record is None:
+            raise Problem(410, "The result has expired.")
+        return record
+
+    def artifact(self, user: User, job_id: str, name: str) -> bytes:
+        """A complete series of a result of this user."""
+        artifact = self.result(user, job_id).artifacts.get(name)
+        if artifact is None:
+            raise Problem(404, "The result has no such artifact.")
+        try:
+            return self._artifacts.read(artifact)
+        except FileNotFoundError:
+            raise Problem(410, "The artifact has expired.") from None
+
+    def cancel(self, user: User, job_id: str) -> Job:
+        """The job after the request to cancel it."""
+        self.own(user, job_id)
+        cancelled = cancel(self._store, job_id)
+        if cancelled is None:
+            raise Problem(404, "There is no such backtest.")
+        return cancelled.job
+
+    def _stored(self, user: User, body: object, key: str | None) -> Submitted:
+        asked = read_new_backtest(body, self._check_config)
+        new = NewJob(
+            user_id=user.user_id,
+            config_used=asked.config_used,
+            priority=asked.priority,
+            engine_version=asked.engine_version,
+            timeout_seconds=asked.timeout_seconds,
+            idempotency_key=key,
+        )
+        try:
+            return self._submission.submit(new)
+        except engine.ConfigError as error:
+            raise InvalidFields(config_errors(error)) from None
+        except JobFailure as failure:
+            raise Problem(422, failure.message, errorCode=failure.code) from None
+        except RecordRefused as error:
+            raise Problem(422, f"The backtest cannot be stored: {error}") from None
+        except KeyReused:
+            raise Problem(
+                409, "This Idempotency-Key came with another backtest in the last 24 hours."
+            ) from None
+
+    def _ring(self, job: Job, traceparent: str | None) -> None:
+        """A failed ring only delays the job until the sweep rings, so it is not an error here."""
+        try:
+            self._arrivals.ring(job, traceparent)
+        except DoorbellUnavailable as error:
+            self._metrics.ring_failed()
+            logger.warning(
+                "the job is admitted, but the ring failed: %s",
+                error,
+                extra={"event": "ring_failed", "job_id": job.job_id},
+            )
