@@ -6,14 +6,31 @@ Adapters are imported where they are chosen, so that a laptop never loads a clou
 import os
 import secrets
 import socket
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import engine
 from worker.adapters.system_clock import SystemClock
-from worker.ports import ArtifactStore, CandleLibrary, CandleSource, Clock, Doorbell, JobStore, Wanted
+from worker.ports import (
+    ArtifactStore,
+    CandleLibrary,
+    CandleSource,
+    Clock,
+    Doorbell,
+    JobStore,
+    Wanted,
+)
 from worker.services.admission import Admission, AdmissionPolicy
-from worker.settings import Settings
+from worker.services.backtesting import Backtesting, EngineCalls
+from worker.services.claiming import Claiming, LeaseOffice
+from worker.services.draining import Bell, Drain, DrainLimits, LocalDrain
+from worker.services.replaying import Recomputing
+from worker.services.run_job import RunLimits, Runner
+from worker.services.warming import WarmUp
+from worker.settings import OVERHEAD_SECONDS, Settings
+from worker.telemetry import Telemetry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +70,109 @@ def build_services(
         clock=clock or SystemClock(),
         admission=Admission(store, admission_policy(settings), engine.parse_config),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """What a process that runs jobs works with. Setting ``shutdown`` makes it give its job back."""
+
+    services: Services
+    worker_id: str
+    shutdown: threading.Event
+    telemetry: Telemetry
+    warm_up: WarmUp
+    backtesting: Backtesting
+    recomputing: Recomputing
+    drain: Drain
+    local_drain: LocalDrain | None
+
+
+def build_worker(
+    services: Services,
+    *,
+    calls: EngineCalls | None = None,
+    limits: RunLimits | None = None,
+    on_abandoned: Callable[[], None] = lambda: None,
+) -> Worker:
+    """Wire what runs jobs. ``on_abandoned``: see :class:`Runner`."""
+    settings = services.settings
+    shutdown = threading.Event()
+    telemetry = Telemetry()
+    worker_id = new_worker_id()
+    calls = calls or engine_calls()
+    backtesting = Backtesting(services.candles, calls)
+    runner = Runner(
+        store=services.store,
+        backtesting=backtesting,
+        artifacts=services.artifacts,
+        clock=services.clock,
+        limits=limits or run_limits(settings),
+        shutdown=shutdown,
+        telemetry=telemetry,
+        on_abandoned=on_abandoned,
+    )
+    claiming = Claiming(
+        services.store,
+        services.admission,
+        LeaseOffice(worker_id, settings.lease_seconds).new,
+        wanted_jobs(settings),
+        requeue_once=settings.reclaim == "requeue_once",
+    )
+    drain = Drain(
+        claiming=claiming,
+        runner=runner,
+        doorbell=services.doorbell,
+        clock=services.clock,
+        limits=drain_limits(settings),
+        shutdown=shutdown,
+    )
+    return Worker(
+        services=services,
+        worker_id=worker_id,
+        shutdown=shutdown,
+        telemetry=telemetry,
+        warm_up=WarmUp(calls),
+        backtesting=backtesting,
+        recomputing=Recomputing(
+            backtesting,
+            timeout_seconds=settings.job_timeout_seconds,
+            shutting_down=shutdown.is_set,
+        ),
+        drain=drain,
+        local_drain=_local_drain(services, drain, shutdown),
+    )
+
+
+def engine_calls() -> EngineCalls:
+    """The real engine; its kernels load with the first run."""
+    return EngineCalls(
+        parse_config=engine.parse_config,
+        required_series=engine.required_series,
+        run_backtest=engine.run_backtest,
+    )
+
+
+def run_limits(settings: Settings) -> RunLimits:
+    """How long a job and its parts may take."""
+    return RunLimits(
+        heartbeat=settings.heartbeat_seconds,
+        lease=settings.lease_seconds,
+        timeout=settings.job_timeout_seconds,
+        shutdown_grace=settings.shutdown_seconds / 2,
+    )
+
+
+def drain_limits(settings: Settings) -> DrainLimits:
+    """How long after its ring a job may still be claimed."""
+    spare = settings.ack_deadline_seconds - settings.job_timeout_seconds - OVERHEAD_SECONDS
+    return DrainLimits(first=spare, further=settings.drain_seconds)
+
+
+def _local_drain(services: Services, drain: Drain, shutdown: threading.Event) -> LocalDrain | None:
+    """Who waits for the bell, if it rings in this process."""
+    if not isinstance(services.doorbell, Bell):
+        return None
+    return LocalDrain(drain, services.doorbell, services.clock, shutdown)
 
 
 def build_store(settings: Settings) -> JobStore:

@@ -7,12 +7,13 @@ the job is admitted once. Nothing here imports the compiler.
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import engine
 from worker.jobs import transitions
+from worker.jobs.changes import changed
 from worker.jobs.errors import Conflict, ErrorCode, JobFailure
 from worker.jobs.job import Job, JobChange, Snapshot
 from worker.jobs.rank import MAX_PRIORITY, MIN_PRIORITY
@@ -99,6 +100,16 @@ class Admission:
             lane=self._policy.lane,
             ageing_seconds=self._policy.ageing_seconds,
         )
+
+    def replay(self, job: Job, now: datetime) -> JobChange:
+        """What to write on a failed job that a person wants to run again: examined anew, and then
+        either queued with a new place or failed for what is still wrong with it.
+        """
+        again = transitions.replay(job, now=now, ageing_seconds=self._policy.ageing_seconds)
+        decided = self.decide(replace(changed(job, again, now), rank=None), now)
+        if decided["status"] is JobStatus.FAILED:
+            again = again | JobChange(rank=job.rank, admitted_at=job.admitted_at)
+        return again | decided
 
     def _examine(self, job: Job) -> str:
         if job.cancel_requested:

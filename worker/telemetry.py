@@ -1,0 +1,78 @@
+"""What a worker counts, for Prometheus. No job, user or symbol is ever a label."""
+
+from datetime import datetime
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from worker.jobs.job import Job
+from worker.jobs.states import JobStatus
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+_RUN_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 540)
+_WAIT_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 5, 15, 60, 300, 1800, 7200, 43200)
+
+
+class Telemetry:
+    """The worker's metrics in a registry of their own."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._running = Gauge(
+            "backtest_running_jobs", "Jobs that this worker runs now.", registry=self._registry
+        )
+        self._ended = Counter(
+            "backtest_jobs_ended",
+            "Attempts that this worker ended, by the status it wrote.",
+            ["status", "error_code"],
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "backtest_job_seconds",
+            "From claim to end of an attempt.",
+            registry=self._registry,
+            buckets=_RUN_BUCKETS,
+        )
+        self._wait = Histogram(
+            "backtest_queue_wait_seconds",
+            "From admission to claim.",
+            registry=self._registry,
+            buckets=_WAIT_BUCKETS,
+        )
+        self._lost = Counter(
+            "backtest_leases_lost", "Attempts that lost their lease.", registry=self._registry
+        )
+        self._pushes = Counter(
+            "backtest_pushes",
+            "Push deliveries by what became of them.",
+            ["outcome"],
+            registry=self._registry,
+        )
+
+    def job_started(self, job: Job, claimed_at: datetime) -> None:
+        """A claim succeeded; ``claimed_at`` is the store's clock."""
+        self._running.inc()
+        if job.admitted_at is not None:
+            self._wait.observe(max(0.0, (claimed_at - job.admitted_at).total_seconds()))
+
+    def job_left(self) -> None:
+        """The job that started is not running here any more."""
+        self._running.dec()
+
+    def job_ended(self, job: Job, seconds: float) -> None:
+        """An attempt's end is written; a job back in the queue counts as released."""
+        status = "released" if job.status is JobStatus.QUEUED else job.status
+        self._ended.labels(status, job.error_code or "").inc()
+        self._seconds.observe(seconds)
+
+    def lease_lost(self) -> None:
+        self._lost.inc()
+
+    def pushed(self, outcome: str) -> None:
+        """One push delivery: ``done``, ``malformed``, ``unavailable``."""
+        self._pushes.labels(outcome).inc()
+
+    def exposition(self) -> bytes:
+        """Everything in Prometheus' text format."""
+        return generate_latest(self._registry)
