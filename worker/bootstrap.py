@@ -86,6 +86,19 @@ class Worker:
     drain: Drain
     local_drain: LocalDrain | None
 
+    def start(self) -> None:
+        """Load the kernels, and listen to the bell if it rings in this process."""
+        self.warm_up.start()
+        if self.local_drain is not None:
+            self.local_drain.start()
+
+    def stop(self) -> None:
+        """Give the running job back and disconnect."""
+        self.shutdown.set()
+        if self.local_drain is not None:
+            self.local_drain.join(self.services.settings.shutdown_seconds)
+        self.services.close()
+
 
 def build_worker(
     services: Services,

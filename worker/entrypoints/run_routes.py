@@ -1,0 +1,135 @@
+"""Running by hand: one job at an operator's wish, or a configuration without a job."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import JSONResponse
+from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+from starlette.concurrency import run_in_threadpool
+
+import engine
+from worker.bootstrap import Worker
+from worker.entrypoints.backtest_requests import config_errors
+from worker.entrypoints.bodies import json_body
+from worker.entrypoints.job_forms import JobForm
+from worker.entrypoints.problems import Problem
+from worker.jobs.errors import ErrorCode, IllegalTransition, JobFailure, LeaseLost
+from worker.jobs.job import Snapshot, is_job_id
+from worker.jobs.states import JobStatus
+from worker.services.backtesting import as_failure
+from worker.services.draining import ShuttingDown
+from worker.services.result_document import build_result_document
+
+
+def _job_id(text: str) -> str:
+    if not is_job_id(text):
+        raise ValueError("expected the id of a job")
+    return text
+
+
+class RunRequest(BaseModel):
+    """Which job, and whether to run a completed one a second time for comparison."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", strict=True)
+
+    job_id: Annotated[str, AfterValidator(_job_id)]
+    force: bool = False
+
+
+class RunBacktestRequest(BaseModel):
+    """A configuration to run without a job."""
+
+    model_config = ConfigDict(alias_generator=to_camel, strict=True)
+
+    config_used: dict[str, Any]
+
+
+def run_router(worker: Worker, slot: asyncio.Lock, check_caller: Callable[..., None]) -> APIRouter:
+    """``slot`` is held while a request computes: the others wait without a thread."""
+    router = APIRouter(dependencies=[Depends(check_caller)])
+
+    @router.post("/run", summary="Run exactly this job now")
+    async def run(request: Request) -> JSONResponse:
+        asked = await json_body(request, RunRequest)
+        seen = await run_in_threadpool(worker.services.store.get, asked.job_id)
+        if seen is None:
+            raise Problem(404, f"There is no job {asked.job_id}.")
+        async with slot:
+            if seen.job.status is JobStatus.COMPLETED and asked.force:
+                return JSONResponse(await run_in_threadpool(_compare, worker, seen))
+            return JSONResponse(await run_in_threadpool(_run, worker, seen))
+
+    @router.post("/run-backtest", summary="Run a configuration without a job")
+    async def run_backtest(request: Request) -> JSONResponse:
+        asked = await json_body(request, RunBacktestRequest)
+        async with slot:
+            document = await run_in_threadpool(_backtest, worker, asked.config_used)
+        return JSONResponse({"backtestResult": document})
+
+    return router
+
+
+def _run(worker: Worker, seen: Snapshot) -> dict[str, Any]:
+    """The job after it has ended."""
+    try:
+        job = worker.drain.run_exactly(seen)
+    except IllegalTransition as error:
+        raise Problem(409, f"{error}.") from None
+    except LeaseLost:
+        raise Problem(409, f"Job {seen.job.job_id} went to another worker meanwhile.") from None
+    return JobForm.of(job).to_json()
+
+
+def _compare(worker: Worker, seen: Snapshot) -> dict[str, Any]:
+    """Whether a second run of a completed job gives the same."""
+    stored = worker.services.store.result(seen.job.job_id)
+    if stored is None:
+        raise Problem(409, f"Job {seen.job.job_id} has no stored result any more.")
+    try:
+        comparison = worker.recomputing.compare(seen, stored)
+    except engine.Stopped:
+        raise _stopped(worker) from None
+    answer: dict[str, Any] = {
+        "digestMatches": comparison.digest_matches,
+        "dataMatches": comparison.data_matches,
+    }
+    if comparison.problem is not None:
+        answer["problem"] = comparison.problem
+    return answer
+
+
+def _backtest(worker: Worker, config_used: dict[str, Any]) -> dict[str, Any]:
+    """The result of a configuration, cut as a job's result would be."""
+    clock = worker.services.clock
+    deadline = clock.monotonic() + worker.services.settings.job_timeout_seconds
+    try:
+        result = worker.backtesting.run(
+            config_used,
+            should_stop=lambda: worker.shutdown.is_set() or clock.monotonic() >= deadline,
+        )
+        return dict(build_result_document("-", result.to_document()).backtest_result)
+    except engine.Stopped:
+        raise _stopped(worker) from None
+    except engine.ConfigError as error:
+        raise Problem(
+            422,
+            "The configuration is not valid.",
+            errorCode=ErrorCode.INVALID_CONFIG,
+            errors=config_errors(error),
+        ) from None
+    except Exception as error:
+        raise _failed(as_failure(error)) from None
+
+
+def _stopped(worker: Worker) -> Exception:
+    if worker.shutdown.is_set():
+        return ShuttingDown()
+    return Problem(504, "The backtest did not finish in time.", errorCode=ErrorCode.TIMEOUT)
+
+
+def _failed(failure: JobFailure) -> Problem:
+    status = 500 if failure.code is ErrorCode.ENGINE_ERROR else 422
+    return Problem(status, failure.message, errorCode=failure.code)

@@ -1,0 +1,100 @@
+"""The worker service: answers rings by running jobs, one at a time."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import Depends, FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+
+from worker.bootstrap import Worker
+from worker.entrypoints import push_route
+from worker.entrypoints.caller_auth import machine_caller
+from worker.entrypoints.probes import health, package_version
+from worker.entrypoints.problems import (
+    BodyLimit,
+    ProblemResponse,
+    install_problem_handlers,
+    problem_response,
+)
+from worker.entrypoints.push_route import push_router
+from worker.entrypoints.run_routes import run_router
+from worker.jobs.errors import StoreUnavailable
+from worker.oidc import Fetch, MachineCallers, fetch_certificates, google_verifier
+from worker.services.draining import ShuttingDown
+from worker.settings import Settings, require_worker_auth
+from worker.telemetry import CONTENT_TYPE
+
+#: A configuration has at most 900 KiB as a document; as JSON its numbers may be longer.
+MAX_BODY_BYTES = 4 * 1024 * 1024
+
+
+def create_worker_app(worker: Worker, *, fetch: Fetch = fetch_certificates) -> FastAPI:
+    """The ASGI application; it closes the worker's services when the server shuts down.
+
+    Raises:
+        SettingsError: the settings would leave routes open to the network.
+    """
+    settings = worker.services.settings
+    require_worker_auth(settings)
+    callers = _machine_callers(settings, fetch)
+    slot = asyncio.Lock()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        worker.start()
+        yield
+        await asyncio.to_thread(worker.stop)
+
+    app = FastAPI(title="Backtest worker", version=package_version(), lifespan=lifespan)
+    install_problem_handlers(app)
+    _install_error_answers(app)
+    app.add_middleware(BodyLimit, limit=MAX_BODY_BYTES, exempt=frozenset({push_route.PATH}))
+    app.include_router(push_router(worker, slot, machine_caller(callers, "push")))
+    app.include_router(run_router(worker, slot, machine_caller(callers, "run")))
+    _add_probes(app, worker)
+
+    @app.get("/metrics", dependencies=[Depends(machine_caller(callers, "metrics"))])
+    async def metrics() -> Response:
+        return Response(worker.telemetry.exposition(), headers={"Content-Type": CONTENT_TYPE})
+
+    return app
+
+
+def _add_probes(app: FastAPI, worker: Worker) -> None:
+    @app.get("/health", summary="The process is alive")
+    async def alive() -> JSONResponse:
+        return JSONResponse(health(worker.services.clock))
+
+    @app.get("/ready", summary="Kernels are loaded, the store answers, no shutdown")
+    def ready() -> JSONResponse:
+        if worker.shutdown.is_set():
+            return problem_response(503, "The worker is shutting down.")
+        if not worker.warm_up.done.is_set():
+            return problem_response(503, "The kernels are not loaded yet.")
+        try:
+            worker.services.store.ping()
+        except StoreUnavailable:
+            return problem_response(503, "The store does not answer.")
+        return JSONResponse({"status": "ready"})
+
+
+def _install_error_answers(app: FastAPI) -> None:
+    @app.exception_handler(StoreUnavailable)
+    async def on_store_unavailable(_: Request, __: StoreUnavailable) -> ProblemResponse:
+        return problem_response(
+            503, "The store does not answer; try again.", headers={"Retry-After": "5"}
+        )
+
+    @app.exception_handler(ShuttingDown)
+    async def on_shutting_down(_: Request, __: ShuttingDown) -> ProblemResponse:
+        return problem_response(503, "This worker is shutting down; try again.")
+
+
+def _machine_callers(settings: Settings, fetch: Fetch) -> MachineCallers | None:
+    """Nobody is checked behind Cloud Run's IAM (which takes the token's signature away), nor on a
+    laptop that has not set up any caller.
+    """
+    if settings.worker_auth == "iam" or (settings.on_loopback and not settings.oidc_audiences):
+        return None
+    return MachineCallers(google_verifier(settings.oidc_audiences, fetch), settings.callers_of)

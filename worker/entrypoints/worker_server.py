@@ -1,0 +1,26 @@
+"""``backtest-worker serve``: the worker service as a process."""
+
+import os
+import signal
+
+from worker.bootstrap import build_services, build_worker
+from worker.entrypoints.serving import serve_app
+from worker.entrypoints.worker_app import create_worker_app
+from worker.logs import configure_logging
+from worker.settings import Settings
+
+
+def serve_worker(settings: Settings) -> None:
+    """Serve until SIGTERM; the running job goes back to the queue then.
+
+    Raises:
+        SettingsError: the settings would leave routes open to the network.
+    """
+    configure_logging(settings.log_style)
+    worker = build_worker(build_services(settings), on_abandoned=_replace_this_process)
+    serve_app(create_worker_app(worker), settings, on_exit=worker.shutdown.set)
+
+
+def _replace_this_process() -> None:
+    """An engine that does not stop keeps a core: leave, and let the platform start afresh."""
+    os.kill(os.getpid(), signal.SIGTERM)
