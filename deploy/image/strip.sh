@@ -1,0 +1,9 @@
+#!/bin/sh
+# Remove from installed packages what only a developer of those packages needs.
+# usage: strip.sh DIRECTORY
+set -eu
+directory=$1
+
+find "$directory" -depth -type d \( -name tests -o -name test \) -exec rm -rf {} +
+find "$directory" -depth -type d -path '*/pyarrow/include' -exec rm -rf {} +
+find "$directory" -type f \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.a' \) -delete
