@@ -18,7 +18,6 @@ from worker.jobs.job import JobChange, Snapshot
 from worker.jobs.states import JobStatus
 from worker.ports import JobStore
 
-
 #: Memory holds any Python object.
 OUTSIDE_THIS_PROCESS = [
     pytest.param("sqlite"),

@@ -53,7 +53,8 @@ _CANDIDATES = 20
 #: Each page whose candidates were all taken by others means that others got work done.
 _MAX_PAGES = 50
 
-#: The library fails to decode some maps that a client may write ({"__type__": "__vector__"}).
+#: The library cannot decode everything that a client may write: a reference into another project,
+#: for one.
 _UNDECODABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 #: What to ask for, in turn: everything; what no client writes freely; the bare state.

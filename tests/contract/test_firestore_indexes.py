@@ -1,0 +1,71 @@
+"""The emulator answers any query; production only those with an index. Ours are declared."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.emulators import FirestoreEmulator
+from tests.support.jobs import a_running_job, claim_best, finish
+from worker.adapters.firestore import FirestoreJobStore
+from worker.ports import Wanted
+
+pytestmark = pytest.mark.emulator
+
+DECLARED = Path(__file__).parents[2] / "firestore.indexes.json"
+
+#: Collection, the fields tested for equality (their order is free), and the one that sorts.
+Index = tuple[str, frozenset[tuple[str, str]], tuple[str, str]]
+
+
+def index(collection: str, fields: list[dict[str, str]]) -> Index:
+    """An index without its closing ``__name__``, which every index has."""
+    ordered = [
+        (field["fieldPath"], field["order"]) for field in fields if field["fieldPath"] != "__name__"
+    ]
+    return collection, frozenset(ordered[:-1]), ordered[-1]
+
+
+def declared() -> set[Index]:
+    content = json.loads(DECLARED.read_text())
+    return {index(item["collectionGroup"], item["fields"]) for item in content["indexes"]}
+
+
+def used(emulator: FirestoreEmulator, project: str) -> set[Index]:
+    reports: Any = emulator.index_usage(project)["reports"]
+    return {
+        index(report["index"]["name"].split("/")[-3], report["index"]["fields"])
+        for report in reports
+    }
+
+
+def test_every_query_of_the_store_has_a_declared_index(
+    firestore_emulator: FirestoreEmulator,
+    firestore_project: str,
+    firestore_store: FirestoreJobStore,
+) -> None:
+    finish(firestore_store, a_running_job(firestore_store))
+    claim_best(firestore_store, Wanted(lane="poll", engine_versions=("1.0.0", "1.1.0")))
+    first = firestore_store.jobs_of("ann", limit=1)
+    firestore_store.jobs_of("ann", limit=1, cursor=first.cursor)
+
+    needed = used(firestore_emulator, firestore_project)
+
+    assert len(needed) == 2
+    assert needed <= declared()
+
+
+@pytest.mark.parametrize(
+    ("collection", "field"),
+    [
+        ("backtestJobs", "configUsed"),
+        ("backtestJobs", "variants"),
+        ("backtestResults", "backtestResult"),
+    ],
+)
+def test_large_maps_are_exempt_from_indexing(collection: str, field: str) -> None:
+    """Every element of an array is an index entry, and a document may have 40,000 of them."""
+    overrides = json.loads(DECLARED.read_text())["fieldOverrides"]
+
+    assert {"collectionGroup": collection, "fieldPath": field, "indexes": []} in overrides
