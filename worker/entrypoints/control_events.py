@@ -11,6 +11,8 @@ from collections.abc import Callable
 from fastapi import APIRouter, Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 
+from worker import logs
+from worker.entrypoints.bodies import bounded_body
 from worker.entrypoints.cloud_events import DocumentEvent, MalformedEvent, parse_document_event
 from worker.entrypoints.control_metrics import ControlMetrics
 from worker.entrypoints.problems import Problem
@@ -47,7 +49,8 @@ def events_router(
             metrics.event("malformed")
             logger.warning("malformed event: %s", error, extra={"event": "event_malformed"})
             return Response(status_code=204)
-        await run_in_threadpool(_handle, event, arrivals, metrics)
+        with logs.about(job_id=event.document_id, traceparent=event.traceparent):
+            await run_in_threadpool(_handle, event, arrivals, metrics)
         return Response(status_code=204)
 
     return router
@@ -68,26 +71,18 @@ def _handle(event: DocumentEvent, arrivals: Arrivals, metrics: ControlMetrics) -
         metrics.event(arrivals.announce(event.document_id, event.traceparent).value)
     except StoreUnavailable as error:
         metrics.event("store_unavailable")
-        logger.warning(
-            "no store for an event: %s",
-            error,
-            extra={"event": "store_unavailable", "job_id": event.document_id},
-        )
+        logger.warning("no store for an event: %s", error, extra={"event": "store_unavailable"})
         raise Problem(503, "The store does not answer; deliver the event again.") from None
     except DoorbellUnavailable as error:
         metrics.event("doorbell_unavailable")
         logger.warning(
-            "the job is admitted, but the ring failed: %s",
-            error,
-            extra={"event": "ring_failed", "job_id": event.document_id},
+            "the job is admitted, but the ring failed: %s", error, extra={"event": "ring_failed"}
         )
         raise Problem(503, "The ring failed; deliver the event again.") from None
 
 
 async def _body(request: Request) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise MalformedEvent(f"the body has more than {MAX_BODY_BYTES} bytes")
-    return bytes(body)
+    body = await bounded_body(request, MAX_BODY_BYTES)
+    if body is None:
+        raise MalformedEvent(f"the body has more than {MAX_BODY_BYTES} bytes, or broke off")
+    return body

@@ -1,0 +1,18 @@
+"""``backtest-worker control``: the control service as a process."""
+
+from worker.bootstrap import build_services
+from worker.entrypoints.control_app import create_control_app
+from worker.entrypoints.serving import serve_app
+from worker.logs import configure_logging
+from worker.settings import Settings, require_control_auth
+
+
+def serve_control(settings: Settings) -> None:
+    """Serve until SIGTERM.
+
+    Raises:
+        SettingsError: the settings would leave routes open to the network.
+    """
+    require_control_auth(settings)
+    configure_logging(settings.log_style)
+    serve_app(create_control_app(build_services(settings)), settings)
