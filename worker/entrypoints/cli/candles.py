@@ -1,0 +1,107 @@
+"""``candles import`` and ``candles list``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from worker.entrypoints.cli.failures import Failed
+from worker.entrypoints.cli.files import print_json
+
+if TYPE_CHECKING:
+    from worker.candle_import import Gap
+    from worker.ports import CandleEntry
+
+#: Gaps that are spelled out; the rest are counted.
+SHOWN_GAPS = 5
+
+
+@click.group()
+def candles() -> None:
+    """Import candles and see which are stored."""
+
+
+@candles.command("import")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE…")
+@click.option("--symbol", required=True, help="Name of the series, as configs ask for it (SPX).")
+@click.option("--timeframe", required=True, help="Length of one bar: 1m … 1h … 1d, 1w.")
+@click.option("--json", "as_json", is_flag=True, help="Print the stored series as JSON.")
+def import_command(files: tuple[Path, ...], symbol: str, timeframe: str, as_json: bool) -> None:
+    """Replace a stored series by the bars of one or more CSV files.
+
+    The first line names the columns: timestamp (or time, date, datetime), open, high, low, close,
+    volume. Anything wrong in any row refuses the import; what was stored stays.
+    """
+    from worker.bootstrap import build_candles
+    from worker.candle_import import ImportRefused, import_files
+    from worker.settings import load_settings
+
+    library = build_candles(load_settings())
+    try:
+        report = import_files(library, files, symbol, timeframe)
+    except ImportRefused as refused:
+        raise Failed(f"nothing was imported: {refused}") from None
+    if as_json:
+        print_json(entry_json(report.entry) | {"gaps": [_gap_json(gap) for gap in report.gaps]})
+        return
+    entry = report.entry
+    click.echo(
+        f"{entry.symbol} {entry.timeframe}: {entry.rows:,} bars, "
+        f"{_time(entry.first)} to {_time(entry.last)}"
+    )
+    if report.gaps:
+        click.echo(f"{len(report.gaps)} gaps: {_some_gaps(report.gaps)}", err=True)
+
+
+@candles.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print the stored series as JSON.")
+def list_command(as_json: bool) -> None:
+    """Show the stored series."""
+    from worker.bootstrap import build_candles
+    from worker.settings import load_settings
+
+    settings = load_settings()
+    entries = build_candles(settings).entries()
+    if as_json:
+        print_json([entry_json(entry) for entry in entries])
+        return
+    if not entries:
+        click.echo(f"No candles are stored under {settings.candles}.", err=True)
+        return
+    click.echo(f"{'SYMBOL':<12} {'BARS OF':<8} {'ROWS':>10}  {'FIRST':<20}  LAST")
+    for entry in entries:
+        click.echo(
+            f"{entry.symbol:<12} {entry.timeframe:<8} {entry.rows:>10,}  "
+            f"{_time(entry.first):<20}  {_time(entry.last)}"
+        )
+
+
+def entry_json(entry: "CandleEntry") -> dict[str, Any]:
+    """A stored series as JSON."""
+    from worker.entrypoints.job_forms import rfc3339
+
+    return {
+        "symbol": entry.symbol,
+        "timeframe": entry.timeframe,
+        "rows": entry.rows,
+        "first": rfc3339(entry.first),
+        "last": rfc3339(entry.last),
+        "fingerprint": entry.fingerprint,
+    }
+
+
+def _gap_json(gap: "Gap") -> dict[str, str]:
+    from worker.entrypoints.job_forms import rfc3339
+
+    return {"after": rfc3339(gap.after), "before": rfc3339(gap.before)}
+
+
+def _some_gaps(gaps: Any) -> str:
+    shown = [f"{_time(gap.after)} to {_time(gap.before)}" for gap in gaps[:SHOWN_GAPS]]
+    rest = len(gaps) - len(shown)
+    return ", ".join(shown) + (f" and {rest} more" if rest else "")
+
+
+def _time(moment: Any) -> str:
+    midnight = moment.hour == moment.minute == moment.second == 0
+    return f"{moment:%Y-%m-%d}" if midnight else f"{moment:%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,55 @@
+"""Whatever goes wrong becomes one readable message on stderr and a non-zero exit, no traceback."""
+
+import click
+
+from worker.jobs.errors import (
+    Conflict,
+    DoorbellUnavailable,
+    IllegalTransition,
+    JobFailure,
+    StoreError,
+    StoreUnavailable,
+)
+
+#: What a shell reports for a process that Ctrl-C ended.
+INTERRUPTED = 130
+
+
+class Failed(click.ClickException):
+    """Ends the command with exit code 1. The message may have one line a bad field."""
+
+
+class Interrupted(click.ClickException):
+    """Ctrl-C, after everything was left in order."""
+
+    exit_code = INTERRUPTED
+
+    def show(self, file: object = None) -> None:  # noqa: ARG002 - click's signature
+        click.echo(self.format_message(), err=True)
+
+
+def explain(error: Exception) -> str:
+    """One sentence for an exception that reached the command line."""
+    from engine import ConfigError
+    from worker.settings import SettingsError
+
+    match error:
+        case ConfigError():
+            fields = (f"  {problem}" for problem in error.problems)
+            return "\n".join(["the configuration is not valid:", *fields])
+        case JobFailure():
+            return f"{error.code}: {error.message}"
+        case StoreUnavailable():
+            return f"the job store does not answer: {error}"
+        case Conflict():
+            return f"somebody else is writing this job; try again: {error}"
+        case SettingsError() | DoorbellUnavailable() | IllegalTransition() | StoreError():
+            return str(error)
+        case OSError() if error.strerror:
+            return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        case _:
+            said = f": {error}" if str(error) else ""
+            return (
+                f"unexpected {type(error).__name__}{said} "
+                "(backtest-worker --debug … shows where it came from)"
+            )

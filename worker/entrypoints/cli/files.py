@@ -1,0 +1,56 @@
+"""Reading what a user hands over, and printing what a program reads."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from worker.entrypoints.cli.failures import Failed
+
+#: Larger files are no configs: a price path of a million closes takes about 20 MB.
+MAX_BYTES = 50 * 1024 * 1024
+
+
+def read_config(path: str) -> dict[str, Any]:
+    """The JSON object in a file; ``-`` is standard input.
+
+    Raises:
+        Failed: says where the file stops being JSON, or what else is wrong with it.
+    """
+    name = "standard input" if path == "-" else path
+    content = _read(path, name)
+    try:
+        config = json.loads(content)
+    except json.JSONDecodeError as error:
+        raise Failed(
+            f"{name}: line {error.lineno}, column {error.colno}: not valid JSON ({error.msg})"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise Failed(f"{name}: not UTF-8 text (byte {error.start})") from None
+    except (RecursionError, ValueError):
+        raise Failed(f"{name}: not JSON that can be read") from None
+    if not isinstance(config, dict):
+        raise Failed(f"{name}: expected a JSON object, the configuration")
+    return config
+
+
+def print_json(value: Any, *, indent: int | None = 2) -> None:
+    """To standard output, as UTF-8 whatever the terminal is set to."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
+    click.echo(text.encode() + b"\n", nl=False)
+
+
+def _read(path: str, name: str) -> bytes:
+    try:
+        if path == "-":
+            content = sys.stdin.buffer.read(MAX_BYTES + 1)
+        else:
+            with Path(path).open("rb") as file:
+                content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise Failed(f"{name}: {error.strerror}") from None
+    if len(content) > MAX_BYTES:
+        raise Failed(f"{name}: larger than {MAX_BYTES // 2**20} MB")
+    return content
