@@ -7,13 +7,7 @@ from typing import Any
 
 import sqlalchemy
 from sqlalchemy import Connection, Engine, event, make_url
-from sqlalchemy.exc import (
-    DataError,
-    InterfaceError,
-    OperationalError,
-    ProgrammingError,
-    StatementError,
-)
+from sqlalchemy.exc import DatabaseError, DataError, InterfaceError, StatementError
 
 from worker.jobs.errors import OutcomeUnknown, RecordRefused, StoreUnavailable
 
@@ -21,7 +15,7 @@ _CONNECT_SECONDS = 5
 _LOCK_SECONDS = 5
 _STATEMENT_SECONDS = 10
 
-_NO_ANSWER = (OperationalError, InterfaceError, sqlalchemy.exc.TimeoutError)
+_NO_ANSWER = (DatabaseError, InterfaceError, sqlalchemy.exc.TimeoutError)
 
 
 def connect(url: str) -> Engine:
@@ -54,8 +48,6 @@ def reading(engine: Engine) -> Iterator[Connection]:
             yield connection
     except _NO_ANSWER as error:
         raise StoreUnavailable(_told(error)) from error
-    except ProgrammingError as error:
-        raise StoreUnavailable(_told(error)) from error
 
 
 @contextmanager
@@ -70,12 +62,10 @@ def writing(engine: Engine) -> Iterator[Connection]:
             yield connection
             committing = True
             transaction.commit()
-    except _NO_ANSWER as error:
-        raise (OutcomeUnknown if committing else StoreUnavailable)(_told(error)) from error
-    except ProgrammingError as error:
-        raise StoreUnavailable(_told(error)) from error
     except DataError as error:
         raise RecordRefused(_told(error)) from error
+    except _NO_ANSWER as error:
+        raise (OutcomeUnknown if committing else StoreUnavailable)(_told(error)) from error
     except StatementError as error:
         if error.orig is None or isinstance(error.orig, (ValueError, TypeError, OverflowError)):
             raise RecordRefused(_told(error)) from error
