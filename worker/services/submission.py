@@ -103,10 +103,6 @@ class Submission:
             return self._create(self._new_id(), planned)
         return self._create_once(new.user_id, new.idempotency_key, planned)
 
-    def check(self, new: NewJob) -> None:
-        """Raise what :meth:`submit` would raise for a job that cannot run."""
-        self._planned(new)
-
     def _planned(self, new: NewJob) -> _Plan:
         now = self._clock.now()
         job = Job(

@@ -1,0 +1,26 @@
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.emulators import FirestoreEmulator, PubSubEmulator
+from tests.support.stack import Stack
+
+
+@pytest.fixture(scope="session")
+def session_stack(
+    firestore_process: FirestoreEmulator,
+    pubsub_process: PubSubEmulator,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Stack]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FIRESTORE_EMULATOR_HOST", firestore_process.host)
+        stack = Stack(firestore_process, pubsub_process, tmp_path_factory.mktemp("stack"))
+        yield stack
+        stack.close()
+
+
+@pytest.fixture
+def stack(session_stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Stack:
+    """The running system; jobs of different tests are different users' jobs."""
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", session_stack.emulator.host)
+    return session_stack

@@ -1,0 +1,191 @@
+"""The whole system on the emulators: two services as processes, triggers, topic, push.
+
+Nothing is faked between a user's write and the result: the user's client is under the security
+rules, the trigger is the emulator's, the services are the command line's.
+"""
+
+import os
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+from google.cloud import firestore
+
+from tests.support.emulators import FirestoreEmulator, PubSubEmulator
+from tests.support.eventarc import Eventarc
+from tests.support.processes import Server, free_port
+
+ROOT = Path(__file__).parents[2]
+TOPIC = "backtests"
+SUBSCRIPTION = "backtests-push"
+Document = dict[str, Any]
+
+
+class Stack:
+    """Control service and worker over one project of the emulators.
+
+    ``FIRESTORE_EMULATOR_HOST`` must be set in this process while clients are made.
+    """
+
+    def __init__(
+        self, firestore_emulator: FirestoreEmulator, pubsub: PubSubEmulator, directory: Path
+    ) -> None:
+        self.emulator = firestore_emulator
+        self.pubsub = pubsub
+        self.candles = directory / "candles"
+        self.artifacts = directory / "artifacts"
+        self.project = firestore_emulator.new_project()
+        firestore_emulator.load_rules(self.project, (ROOT / "firestore.rules").read_text())
+        pubsub.create_topic(self.project, TOPIC)
+        self.http = httpx.Client(timeout=120.0, trust_env=False)
+        self.worker_url, self._worker = self._start("serve")
+        self.control_url, self._control = self._start("control")
+        self._eventarc = Eventarc(f"{self.control_url}/events/firestore")
+        pubsub.create_subscription(
+            self.project, SUBSCRIPTION, TOPIC, push_endpoint=f"{self.worker_url}/pubsub/push"
+        )
+        firestore_emulator.register_trigger(
+            self.project, "on-job", "backtestJobs/{jobId}", self._eventarc.deliver
+        )
+        self._wait_until_ready()
+        self.admin = firestore.Client(project=self.project)
+
+    @property
+    def event_answers(self) -> list[int]:
+        """The statuses with which the control service has answered events."""
+        return self._eventarc.statuses
+
+    def user(self, uid: str) -> "StackUser":
+        """A signed-in user's view, under the security rules."""
+        return StackUser(self.emulator.user_client(self.project, uid), uid)
+
+    def ring(self, data: bytes) -> None:
+        """Publish to the doorbell's topic as anybody with the right to could."""
+        self.pubsub.publish(self.project, TOPIC, data)
+
+    def pushes(self, outcome: str) -> int:
+        """How many push deliveries the worker has ended so."""
+        text = self.http.get(f"{self.worker_url}/metrics").text
+        sample = f'backtest_pushes_total{{outcome="{outcome}"}} '
+        lines = [line for line in text.splitlines() if line.startswith(sample)]
+        return int(float(lines[0].removeprefix(sample))) if lines else 0
+
+    def restart_worker(self) -> None:
+        """Stop the worker, and start a fresh one at the same address."""
+        self._worker.stop()
+        port = int(self.worker_url.rpartition(":")[2])
+        _, self._worker = self._start("serve", port)
+        self._wait_until_ready()
+
+    def logs(self) -> str:
+        """What both services have written."""
+        return self._control.output() + self._worker.output()
+
+    def close(self) -> None:
+        self._eventarc.close()
+        self.emulator.bridge.off(self.project)
+        self._control.stop()
+        self._worker.stop()
+        self.http.close()
+
+    def _start(self, command: str, port: int | None = None) -> tuple[str, Server]:
+        port = port or free_port()
+        program = Path(sys.executable).with_name("backtest-worker")
+        environment = {
+            **os.environ,
+            "STORE": f"firestore://{self.project}/(default)",
+            "DOORBELL": f"pubsub://{self.project}/{TOPIC}",
+            "FIRESTORE_EMULATOR_HOST": self.emulator.host,
+            "PUBSUB_EMULATOR_HOST": self.pubsub.host,
+            "CANDLES": str(self.candles),
+            "ARTIFACTS": str(self.artifacts),
+            "HOST": "127.0.0.1",
+            "PORT": str(port),
+            "LOG_FORMAT": "json",
+        }
+        return f"http://127.0.0.1:{port}", Server(command, [str(program), command], env=environment)
+
+    def _wait_until_ready(self) -> None:
+        for url, server in ((self.control_url, self._control), (self.worker_url, self._worker)):
+            server.wait_until(lambda url=url: self._is_ready(url))  # type: ignore[misc]
+
+    def _is_ready(self, url: str) -> bool:
+        try:
+            return self.http.get(f"{url}/ready").status_code == 200
+        except httpx.TransportError:
+            return False
+
+
+class StackUser:
+    """What a client app does with Firestore, and nothing that it may not do."""
+
+    def __init__(self, client: firestore.Client, uid: str) -> None:
+        self.client = client
+        self.uid = uid
+
+    def submit(self, config: Document, **fields: Any) -> str:
+        """Write a job; its id."""
+        job_id = uuid.uuid4().hex
+        self.client.collection("backtestJobs").document(job_id).create(
+            {
+                "jobId": job_id,
+                "userId": self.uid,
+                "submittedAt": datetime.now(UTC),
+                "status": "queued",
+                "configUsed": config,
+                **fields,
+            }
+        )
+        return job_id
+
+    def wait_for_end(self, job_id: str, timeout: float = 60.0) -> Document:
+        """Listen until the job is completed or failed; the document then."""
+        return self.wait_for(
+            job_id, lambda job: job.get("status") in ("completed", "failed"), timeout
+        )
+
+    def wait_for(
+        self, job_id: str, condition: Callable[[Document], bool], timeout: float = 60.0
+    ) -> Document:
+        """Listen until the job fulfils ``condition``; the document then."""
+        seen: list[Document] = []
+        fulfilled = threading.Event()
+
+        def on_snapshot(documents: list[Any], *_: object) -> None:
+            for document in documents:
+                seen.append(document.to_dict())
+                if condition(seen[-1]):
+                    fulfilled.set()
+
+        watch = self.client.document(f"backtestJobs/{job_id}").on_snapshot(on_snapshot)
+        try:
+            assert fulfilled.wait(timeout), f"{job_id} after {timeout} s: {seen[-1:]}"
+        finally:
+            watch.unsubscribe()
+        return next(document for document in seen if condition(document))
+
+    def job(self, job_id: str) -> Document:
+        document: Document | None = self.client.document(f"backtestJobs/{job_id}").get().to_dict()
+        assert document is not None
+        return document
+
+    def result(self, job_id: str) -> Document | None:
+        document: Document | None = (
+            self.client.document(f"backtestResults/{job_id}").get().to_dict()
+        )
+        return document
+
+
+def eventually(condition: Callable[[], bool], what: str, timeout: float = 30.0) -> None:
+    """Ask again and again, up to ``timeout`` seconds."""
+    deadline = time.monotonic() + timeout
+    pause = threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {timeout} s: {what}"
+        pause.wait(0.05)
