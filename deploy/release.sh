@@ -1,0 +1,110 @@
+#!/bin/bash
+# One service, from an image to traffic. Used by cloudbuild.yaml, and by hand.
+#
+# usage: deploy/release.sh replace|smoke|shift SERVICE
+#
+#   replace  deploy the image as a new revision that gets no traffic (the first one gets all)
+#   smoke    call the new revision under its own address
+#   shift    give it all traffic; the revision before stays reachable under the tag `previous`
+#
+# Environment: PROJECT, REGION, RELEASE (names the revision), IMAGE (with its digest), and
+# optionally DATABASE, MAX_WORKERS. Going back is one command:
+#   gcloud run services update-traffic SERVICE --to-tags=previous=100 --region=REGION
+set -euo pipefail
+cd "$(dirname "$0")/.."
+action=$1
+service=$2
+: "${PROJECT:?}" "${REGION:?}" "${RELEASE:?}"
+revision=$service-$RELEASE
+here=(--region="$REGION" --project="$PROJECT")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+case $service in
+  backtest-worker) template=service.yaml ;;
+  backtest-control) template=deploy/control-service.yaml ;;
+  *) echo "unknown service $service" >&2; exit 64 ;;
+esac
+
+exists() {
+  [ -n "$(gcloud run services list --filter="metadata.name=$service" \
+    --format='value(metadata.name)' "${here[@]}")" ]
+}
+
+describe() { gcloud run services describe "$service" --format="$1" "${here[@]}"; }
+
+# put REVISION: render the service as it would be with that revision, and deploy it.
+put() {
+  : >"$work/current.json"
+  if exists; then
+    describe json >"$work/current.json"
+  fi
+  python3 deploy/render.py "$template" --service "$service" --current "$work/current.json" \
+    PROJECT="$PROJECT" PROJECT_NUMBER="$number" REGION="$REGION" IMAGE="$IMAGE" REVISION="$1" \
+    DATABASE="${DATABASE:-(default)}" MAX_WORKERS="${MAX_WORKERS:-10}" >"$work/service.yaml"
+  gcloud run services replace "$work/service.yaml" "${here[@]}"
+}
+
+replace() {
+  : "${IMAGE:?}"
+  case $IMAGE in
+    *@sha256:*) ;;
+    *) echo "IMAGE must name a digest, not a tag: $IMAGE" >&2; exit 64 ;;
+  esac
+  number=$(gcloud projects describe "$PROJECT" --format='value(projectNumber)')
+  # The control service's own addresses are among its settings, and one of them is only known
+  # once it is there.
+  if [ "$service" = backtest-control ] && ! exists; then
+    put "$revision-first"
+  fi
+  put "$revision"
+}
+
+# Only /ready, and for the worker one backtest without a job: a push would claim somebody's job
+# with code that nobody has tried.
+smoke() {
+  local address audience token
+  address=$(describe json | python3 -c '
+import json, sys
+for target in json.load(sys.stdin)["status"]["traffic"]:
+    if target.get("tag") == "candidate" and target["revisionName"] == sys.argv[1]:
+        print(target["url"])
+' "$revision")
+  [ -n "$address" ] || { echo "$revision has no address of its own" >&2; exit 1; }
+  audience=$(describe 'value(status.url)')
+  token=$(gcloud auth print-identity-token --audiences="$audience")
+  call() { curl --fail-with-body --silent --show-error --max-time 120 --retry 3 \
+    --header "Authorization: Bearer $token" "$@"; }
+  call "$address/ready"
+  if [ "$service" = backtest-worker ]; then
+    call --header 'Content-Type: application/json' --data @deploy/smoke.json \
+      --output "$work/answer.json" "$address/run-backtest"
+    python3 -c '
+import json, sys
+result = json.load(open(sys.argv[1]))["backtestResult"]
+assert result["bars"] == 40 and result["equityCurve"], result
+print("smoke test: totalReturn", result["totalReturn"])
+' "$work/answer.json"
+  fi
+}
+
+shift_traffic() {
+  local before
+  before=$(describe json | python3 -c '
+import json, sys
+serving = [t for t in json.load(sys.stdin)["status"]["traffic"] if t.get("percent")]
+serving.sort(key=lambda target: -target["percent"])
+print(serving[0]["revisionName"] if serving else "")
+')
+  gcloud run services update-traffic "$service" --to-revisions="$revision=100" "${here[@]}"
+  if [ -n "$before" ] && [ "$before" != "$revision" ]; then
+    gcloud run services update-traffic "$service" --update-tags="previous=$before" "${here[@]}"
+  fi
+}
+
+case $action in
+  replace) replace ;;
+  smoke) smoke ;;
+  shift) shift_traffic ;;
+  *) echo "unknown action $action" >&2; exit 64 ;;
+esac

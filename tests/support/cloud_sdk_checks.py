@@ -1,0 +1,117 @@
+"""Runs in the Cloud SDK's interpreter, without a network: JSON questions in, JSON answers out.
+
+``commands``: argument lists for gcloud's parser. ``services``, ``policies``: file names, decoded
+into the messages of the Run and the Monitoring API. ``builds``: file names for Cloud Build's
+loader. Each answer is the problem in words, or an empty string.
+"""
+
+import contextlib
+import io
+import json
+import re
+import socket
+import sys
+
+sys.path[:0] = [sys.argv[1] + "/third_party", sys.argv[1]]
+
+import googlecloudsdk.gcloud_main
+from googlecloudsdk.api_lib.cloudbuild import cloudbuild_util
+from googlecloudsdk.api_lib.cloudbuild import config as build_config
+from googlecloudsdk.api_lib.run import service as run_service
+from googlecloudsdk.api_lib.util import apis
+from googlecloudsdk.api_lib.util import messages as messages_util
+from googlecloudsdk.core import properties, yaml
+
+
+def no_network(*_args, **_kwargs):
+    raise AssertionError("a parser wanted the network")
+
+
+socket.socket.connect = no_network
+socket.create_connection = no_network
+
+CLI = googlecloudsdk.gcloud_main.CreateCLI([])
+PARSER = CLI._CLI__parser
+
+
+def command_problem(argv):
+    errors = io.StringIO()
+    properties.VALUES.core.project.Set("a-project")
+    try:
+        with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(errors):
+            arguments = PARSER.parse_args(argv)
+            if arguments.CONCEPT_ARGS is not None:
+                arguments.CONCEPT_ARGS.ParseConcepts()
+    except SystemExit:
+        return errors.getvalue().strip() or "refused"
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def service_problem(path):
+    messages = apis.GetMessagesModule("run", "v1")
+    try:
+        message = messages_util.DictToMessageWithErrorCheck(yaml.load_path(path), messages.Service)
+        service = run_service.Service(message, messages)
+        assert service.template.container.image, "no image"
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return unknown_fields(message)
+
+
+def unknown_fields(message, where=""):
+    """The decoder keeps fields that it does not know; here they are mistakes."""
+    unknown = [f"{where}{name}" for name in message.all_unrecognized_fields()]
+    for field in message.all_fields():
+        if hasattr(field, "message_type"):
+            value = getattr(message, field.name)
+            for item in value if field.repeated else [value]:
+                if item is not None:
+                    unknown.append(unknown_fields(item, f"{where}{field.name}."))
+    return " ".join(name for name in unknown if name)
+
+
+def build_problem(path):
+    messages = cloudbuild_util.GetMessagesModule()
+    try:
+        build_config.LoadCloudbuildConfigFromPath(path, messages)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def policy_problem(path):
+    messages = apis.GetMessagesModule("monitoring", "v3")
+    try:
+        message = messages_util.DictToMessageWithErrorCheck(
+            yaml.load_path(path), messages.AlertPolicy
+        )
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return unknown_fields(message)
+
+
+def annotation_names():
+    """Every annotation that the SDK knows of, as its sources spell it."""
+    from pathlib import Path
+
+    sources = Path(run_service.__file__).parent.glob("*.py")
+    text = "\n".join(source.read_text(encoding="utf-8") for source in sources)
+    short = re.findall(r"RUN_GROUP \+ '(/[a-zA-Z-]+)'", text)
+    full = re.findall(r"'((?:run\.googleapis\.com|autoscaling\.knative\.dev)/[a-zA-Z-]+)'", text)
+    return sorted({*full, *("run.googleapis.com" + name for name in short)})
+
+
+questions = json.load(sys.stdin)
+checks = {
+    "commands": command_problem,
+    "services": service_problem,
+    "builds": build_problem,
+    "policies": policy_problem,
+}
+answers = {
+    name: [check(item) for item in questions.get(name, [])] for name, check in checks.items()
+}
+answers["annotations"] = annotation_names()
+json.dump(answers, sys.stdout)
