@@ -5,11 +5,13 @@ from types import MappingProxyType
 
 from engine.model import Model
 from engine.portfolio_parameters import PortfolioDraft
+from engine.preset_parameters import SIGNAL_PARAMETERS
 from engine.wheel_parameters import WheelParameters
 
 #: The parameter model of every strategy, by ``strategyId``.
 PARAMETERS: Mapping[str, type[Model]] = MappingProxyType(
     {
+        **SIGNAL_PARAMETERS,
         "wheel": WheelParameters,
         "portfolio": PortfolioDraft,
     }
