@@ -44,8 +44,15 @@ class Stack:
         firestore_emulator.load_rules(self.project, (ROOT / "firestore.rules").read_text())
         pubsub.create_topic(self.project, TOPIC)
         self.http = httpx.Client(timeout=120.0, trust_env=False)
-        self.worker_url, self._worker = self._start("serve")
-        self.control_url, self._control = self._start("control")
+        self._servers: dict[str, Server] = {}
+        try:
+            self.worker_url = self._start("serve")
+            self.control_url = self._start("control")
+            for command in self._servers:
+                self._wait_until_ready(command)
+        except BaseException:
+            self._stop()
+            raise
         self._eventarc = Eventarc(f"{self.control_url}/events/firestore")
         pubsub.create_subscription(
             self.project, SUBSCRIPTION, TOPIC, push_endpoint=f"{self.worker_url}/pubsub/push"
@@ -53,7 +60,6 @@ class Stack:
         firestore_emulator.register_trigger(
             self.project, "on-job", "backtestJobs/{jobId}", self._eventarc.deliver
         )
-        self._wait_until_ready()
         self.admin = firestore.Client(project=self.project)
 
     @property
@@ -78,23 +84,25 @@ class Stack:
 
     def restart_worker(self) -> None:
         """Stop the worker, and start a fresh one at the same address."""
-        self._worker.stop()
-        port = int(self.worker_url.rpartition(":")[2])
-        _, self._worker = self._start("serve", port)
-        self._wait_until_ready()
+        self._servers["serve"].stop()
+        self._start("serve", int(self.worker_url.rpartition(":")[2]))
+        self._wait_until_ready("serve")
 
     def logs(self) -> str:
         """What both services have written."""
-        return self._control.output() + self._worker.output()
+        return "".join(server.output() for server in self._servers.values())
 
     def close(self) -> None:
         self._eventarc.close()
         self.emulator.bridge.off(self.project)
-        self._control.stop()
-        self._worker.stop()
+        self._stop()
+
+    def _stop(self) -> None:
+        for server in self._servers.values():
+            server.stop()
         self.http.close()
 
-    def _start(self, command: str, port: int | None = None) -> tuple[str, Server]:
+    def _start(self, command: str, port: int | None = None) -> str:
         port = port or free_port()
         program = Path(sys.executable).with_name("backtest-worker")
         environment = {
@@ -109,11 +117,12 @@ class Stack:
             "PORT": str(port),
             "LOG_FORMAT": "json",
         }
-        return f"http://127.0.0.1:{port}", Server(command, [str(program), command], env=environment)
+        self._servers[command] = Server(command, [str(program), command], env=environment)
+        return f"http://127.0.0.1:{port}"
 
-    def _wait_until_ready(self) -> None:
-        for url, server in ((self.control_url, self._control), (self.worker_url, self._worker)):
-            server.wait_until(lambda url=url: self._is_ready(url))  # type: ignore[misc]
+    def _wait_until_ready(self, command: str) -> None:
+        url = {"serve": self.worker_url, "control": self.control_url}[command]
+        self._servers[command].wait_until(lambda: self._is_ready(url))
 
     def _is_ready(self, url: str) -> bool:
         try:

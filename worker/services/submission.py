@@ -6,6 +6,7 @@ record of keys.
 """
 
 import hashlib
+import json
 import logging
 import uuid
 from collections.abc import Callable, Mapping
@@ -159,7 +160,7 @@ class Submission:
 
 
 def _id_of_key(user_id: str, key: str, day: int) -> str:
-    told = "\0".join((user_id, key, str(day)))
+    told = json.dumps([user_id, key, day])
     return f"key-{hashlib.sha256(told.encode()).hexdigest()[:40]}"
 
 
