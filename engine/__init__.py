@@ -4,26 +4,43 @@ Kernels are compiled code that takes time to load, so they are imported by the f
 checking a config needs none of them.
 """
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from engine.candles import Candles
 from engine.config import BacktestConfig
-from engine.errors import ConfigError, ConfigProblem, DataError, Stopped
+from engine.errors import ConfigError, ConfigProblem, DataError, DataNotFoundError, Stopped
 from engine.parsing import parse_config
+from engine.result import BacktestResult
 from engine.series import SeriesRequest, required_series
+from engine.versions import ENGINE_VERSION, SUPPORTED_ENGINE_VERSIONS
 
-ENGINE_VERSION = "1.0.0"
-#: The versions whose numbers this engine reproduces bit for bit.
-SUPPORTED_ENGINE_VERSIONS = ("1.0.0",)
+
+def run_backtest(
+    config: BacktestConfig | Mapping[str, Any],
+    candles: Candles | Mapping[str, Candles] | None = None,
+    on_progress: Callable[[float], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> BacktestResult:
+    """As :func:`engine.run.run_backtest`, whose kernels are loaded by the first call."""
+    from engine.run import run_backtest as run
+
+    return run(config, candles, on_progress, should_stop)
+
 
 __all__ = [
     "ENGINE_VERSION",
     "SUPPORTED_ENGINE_VERSIONS",
     "BacktestConfig",
+    "BacktestResult",
     "Candles",
     "ConfigError",
     "ConfigProblem",
     "DataError",
+    "DataNotFoundError",
     "SeriesRequest",
     "Stopped",
     "parse_config",
     "required_series",
+    "run_backtest",
 ]

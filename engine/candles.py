@@ -1,13 +1,13 @@
 """Validated columns of candles: opening time, open, high, low, close, volume."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from engine.errors import DataError
 
@@ -60,46 +60,65 @@ class Candles:
 
     @classmethod
     def from_closes(
-        cls, symbol: str, timeframe: str, times: Sequence[int], closes: Sequence[float]
+        cls, symbol: str, timeframe: str, times: ArrayLike, closes: ArrayLike
     ) -> "Candles":
         """Bars whose open, high, low and close are one price; volume is 0."""
         close = np.array(closes, dtype=np.float64)
         volume = np.zeros(len(close))
-        return cls(symbol, timeframe, np.array(times, np.int64), close, close, close, close, volume)
+        return cls(symbol, timeframe, np.asarray(times), close, close, close, close, volume)
 
     def __len__(self) -> int:
         return len(self.times)
 
+    def time_of(self, bar: int) -> datetime:
+        """When a bar opens, UTC."""
+        return from_milliseconds(self.times[bar])
+
     def validate(self) -> None:
-        """Check every bar: times rise; prices are finite, positive and inside low…high.
+        """Check every bar as :meth:`validate_usable` does, and that it is consistent in itself:
+        open and close lie inside low…high.
 
         Raises:
             DataError: names the first bad bar (``bar`` is its position, from 0).
         """
-        for bar, complaint in sorted(self._complaints()):
+        self._refuse([*self._unusable(), *self._inconsistent()])
+
+    def validate_usable(self) -> None:
+        """Check that a run can make numbers of every bar: times rise, prices are finite and
+        positive, high is not below low, volume is finite and not negative.
+
+        Raises:
+            DataError: names the first bad bar.
+        """
+        self._refuse([*self._unusable()])
+
+    def _refuse(self, rules: Sequence[tuple[NDArray[np.bool_], str]]) -> None:
+        complaints = [(int(np.argmax(broken)), text) for broken, text in rules if broken.any()]
+        for bar, complaint in sorted(complaints):
             raise DataError(f"{self.symbol} {self.timeframe}, {self._name(bar)}: {complaint}", bar)
 
-    def _complaints(self) -> list[tuple[int, str]]:
-        """The first bar that breaks each rule."""
-        rules: list[tuple[NDArray[np.bool_], str]] = []
+    def _unusable(self) -> Iterator[tuple[NDArray[np.bool_], str]]:
+        """For each rule the bars that break it, and what is wrong with them."""
         if len(self) > 1:
             unordered = np.concatenate(([False], self.times[1:] <= self.times[:-1]))
-            rules.append((unordered, "its time is not after the previous bar's"))
+            yield unordered, "its time is not after the previous bar's"
         for name in PRICE_COLUMNS:
             price = getattr(self, name)
-            bad = ~(np.isfinite(price) & (price > 0.0))
-            rules.append((bad, f"{name} is not a positive finite price"))
-        rules.append((self.high < self.low, "high is below low"))
+            yield ~(np.isfinite(price) & (price > 0.0)), f"{name} is not a positive finite price"
+        yield self.high < self.low, "high is below low"
+        good = np.isfinite(self.volume) & (self.volume >= 0.0)
+        yield ~good, "volume is not a finite number of at least 0"
+
+    def _inconsistent(self) -> Iterator[tuple[NDArray[np.bool_], str]]:
         for name in ("open", "close"):
             price = getattr(self, name)
-            outside = (price > self.high) | (price < self.low)
-            rules.append((outside, f"{name} lies outside low…high"))
-        bad_volume = ~(np.isfinite(self.volume) & (self.volume >= 0.0))
-        rules.append((bad_volume, "volume is not a finite number of at least 0"))
-        return [(int(np.argmax(broken)), text) for broken, text in rules if broken.any()]
+            yield (price > self.high) | (price < self.low), f"{name} lies outside low…high"
 
     def _name(self, bar: int) -> str:
-        return f"bar {bar} ({from_milliseconds(self.times[bar]):%Y-%m-%dT%H:%M:%SZ})"
+        try:
+            return f"bar {bar} ({self.time_of(bar):%Y-%m-%dT%H:%M:%SZ})"
+        except OverflowError:
+            return f"bar {bar}"
 
     def between(self, start: datetime | None, end: datetime | None) -> "Candles":
         """The bars that open in [start, end]; ``None`` leaves that side open."""

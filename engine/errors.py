@@ -37,5 +37,9 @@ class DataError(ValueError):
         super().__init__(message)
 
 
-class Stopped(Exception):  # noqa: N818 - nothing went wrong: the caller asked for it
+class DataNotFoundError(DataError):
+    """There is no candle where the config asks for some."""
+
+
+class Stopped(Exception):
     """``should_stop`` answered yes at a chunk edge; there is no result."""

@@ -8,11 +8,7 @@ from engine.portfolio_parameters import PortfolioDraft
 from engine.preset_parameters import SIGNAL_PARAMETERS
 from engine.wheel_parameters import WheelParameters
 
-#: The parameter model of every strategy, by ``strategyId``.
+#: The model that reads ``parameters``, by ``strategyId``.
 PARAMETERS: Mapping[str, type[Model]] = MappingProxyType(
-    {
-        **SIGNAL_PARAMETERS,
-        "wheel": WheelParameters,
-        "portfolio": PortfolioDraft,
-    }
+    {**SIGNAL_PARAMETERS, "wheel": WheelParameters, "portfolio": PortfolioDraft}
 )

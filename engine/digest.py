@@ -1,0 +1,61 @@
+"""Hashes that are equal exactly when the numbers are.
+
+The canonical form is JSON with sorted keys, no spaces, UTF-8, floats in Python's shortest form
+(which is the same everywhere) and no -0.0, hashed with SHA-256. The keys are those of the major
+version's first release, so that abilities added later do not change old digests.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+RESULT_KEYS = (
+    "dataFingerprint",
+    "equityCurve",
+    "equityTimestamps",
+    "trades",
+    "cycles",
+    "regimeSegments",
+    "metrics",
+)
+SUMMARY_METRICS = (
+    "totalReturn",
+    "finalEquity",
+    "maxDrawdown",
+    "cagr",
+    "annualizedReturn",
+    "annualizedVolatility",
+    "sharpe",
+    "sortino",
+    "calmar",
+    "exposure",
+    "tradeCount",
+    "winRate",
+    "profitFactor",
+    "expectancy",
+    "feesPaid",
+)
+
+
+def digest(value: Any) -> str:
+    """``sha256:`` and the hash of the canonical JSON of ``value``.
+
+    Raises:
+        ValueError: it holds NaN or infinity.
+    """
+    text = json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def result_digest(document: Mapping[str, Any]) -> str:
+    """Of a complete result document: its data, curve, trades, cycles, regimes and metrics."""
+    return digest({key: document[key] for key in RESULT_KEYS})
+
+
+def summary_digest(data_fingerprint: str, metrics: Mapping[str, Any]) -> str:
+    """Of the metrics, by their camelCase names, that every variant of a sweep has."""
+    kept = {name: metrics[name] for name in SUMMARY_METRICS}
+    return digest({"dataFingerprint": data_fingerprint, **kept})

@@ -1,0 +1,205 @@
+"""What a run gives back, with the names that clients read.
+
+Returns, drawdowns and rates are fractions, money is in the quote currency, times are
+``YYYY-MM-DDTHH:MM:SSZ``. None stands for a figure that does not exist.
+"""
+
+from functools import cached_property
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from engine.digest import result_digest, summary_digest
+
+RegimeName = Literal["uptrend", "downtrend", "sideways"]
+OutcomeName = Literal["expiredOTM", "assigned", "calledAway", "closed"]
+InstrumentName = Literal["position", "put", "call", "shares"]
+SideName = Literal["long", "short"]
+ExitReasonName = Literal[
+    "signal",
+    "stopLoss",
+    "takeProfit",
+    "trailingStop",
+    "endOfData",
+    "ruin",
+    "expired",
+    "assigned",
+    "calledAway",
+    "closeAtProfit",
+    "closeAtDte",
+]
+
+#: Keys that only some trades have; the others leave them out.
+OPTION_KEYS = ("strike", "expiry")
+SLEEVE_KEY = "sleeve"
+#: Metrics that only the wheel has.
+WHEEL_KEYS = ("premiumCollected", "assignmentCount", "calledAwayCount")
+
+
+class ResultModel(BaseModel):
+    """A part of a result: made with Python names, written with camelCase ones."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
+
+
+class Trade(ResultModel):
+    """One holding from its opening to its end. ``quantity`` is in units, options' in contracts.
+
+    ``mae`` and ``mfe`` are the worst and best excursion as fractions of the entry price. Exit
+    fields are None while it is open. ``sleeve`` is the position of a portfolio's sleeve.
+    """
+
+    instrument: InstrumentName
+    entry_index: int
+    exit_index: int | None
+    entry_time: str
+    exit_time: str | None
+    side: SideName
+    quantity: float
+    entry_price: float
+    exit_price: float | None
+    fees: float
+    pnl: float
+    trade_return: float = Field(alias="return")
+    exit_reason: ExitReasonName | None
+    ambiguous: bool
+    mae: float
+    mfe: float
+    strike: float | None = None
+    expiry: str | None = None
+    sleeve: int | None = None
+
+
+class CycleStats(ResultModel):
+    """From flat to flat. ``duration_days`` is a difference of UTC dates."""
+
+    cycle_id: str
+    index: int
+    start_equity: float
+    end_equity: float
+    cycle_return: float
+    duration_days: int
+    had_assignment: bool
+    outcome: OutcomeName | None
+    dominant_regime: RegimeName | None
+    start_index: int
+    end_index: int
+    assignment_price: float | None
+    assignment_strike: float | None
+    called_away_price: float | None
+    called_away_strike: float | None
+    premium_collected: float | None
+    completed: bool
+    sleeve: int | None = None
+
+
+class RegimeSegment(ResultModel):
+    """Bars of one regime; both ends belong to it."""
+
+    regime: RegimeName
+    start_date: str
+    end_date: str
+    start_index: int
+    end_index: int
+
+
+class Metrics(ResultModel):
+    """Every figure of a run; see ``engine.metrics`` for what they are."""
+
+    total_return: float
+    annualized_return: float | None
+    cagr: float | None
+    annualized_volatility: float | None
+    sharpe: float | None
+    sortino: float | None
+    calmar: float | None
+    max_drawdown: float
+    max_drawdown_days: float
+    exposure: float
+    trade_count: int
+    open_trade_count: int
+    win_rate: float | None
+    profit_factor: float | None
+    expectancy: float | None
+    avg_trade_return: float | None
+    best_trade_return: float | None
+    worst_trade_return: float | None
+    avg_trade_days: float | None
+    fees_paid: float
+    final_equity: float
+    peak_equity: float
+    buy_and_hold_return: float
+    alpha: float | None
+    beta: float | None
+    var95: float | None
+    cvar95: float | None
+    ulcer_index: float
+    tail_ratio: float | None
+    omega: float | None
+    premium_collected: float | None = None
+    assignment_count: int | None = None
+    called_away_count: int | None = None
+
+
+class BacktestResult(ResultModel):
+    """Complete: no list is cut here, so ``truncated`` is empty."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        frozen=True,
+        ignored_types=(cached_property,),
+    )
+
+    config_used: dict[str, Any]
+    engine_version: str
+    equity_curve: list[float]
+    equity_timestamps: list[str]
+    total_return: float
+    max_drawdown: float
+    cycles_completed: int
+    notes: list[str]
+    cycles: list[CycleStats]
+    regime_segments: list[RegimeSegment]
+    avg_cycle_return: float
+    avg_cycle_duration_days: float
+    assignment_rate: float
+    uptrend_avg_cycle_return: float
+    downtrend_avg_cycle_return: float
+    sideways_avg_cycle_return: float
+    uptrend_assignment_rate: float
+    downtrend_assignment_rate: float
+    sideways_assignment_rate: float
+    metrics: Metrics
+    trades: list[Trade]
+    bars: int
+    data_fingerprint: str
+    truncated: dict[str, int] = Field(default_factory=dict)
+
+    def to_document(self) -> dict[str, Any]:
+        """The whole result as JSON-ready data. Keys that a trade does not have are left out."""
+        document = self.model_dump(by_alias=True)
+        for trade in document["trades"]:
+            _leave_out_nulls(trade, OPTION_KEYS)
+            _leave_out_nulls(trade, (SLEEVE_KEY,))
+        for cycle in document["cycles"]:
+            _leave_out_nulls(cycle, (SLEEVE_KEY,))
+        _leave_out_nulls(document["metrics"], WHEEL_KEYS)
+        return document
+
+    @cached_property
+    def result_digest(self) -> str:
+        """Over everything that the numbers are, and nothing else: ``sha256:…``."""
+        return result_digest(self.to_document())
+
+    @cached_property
+    def summary_digest(self) -> str:
+        """Over the metrics that a sweep's variant has too: ``sha256:…``."""
+        return summary_digest(self.data_fingerprint, self.metrics.model_dump(by_alias=True))
+
+
+def _leave_out_nulls(fields: dict[str, Any], keys: tuple[str, ...]) -> None:
+    for key in keys:
+        if fields[key] is None:
+            del fields[key]

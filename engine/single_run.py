@@ -1,0 +1,54 @@
+"""One strategy over one symbol, up to the point where its account is known bar by bar."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from engine import signal_strategies, wheel
+from engine.annualization import bars_per_year
+from engine.candles import Candles
+from engine.config import BacktestConfig
+from engine.inputs import Given, bars_of, fingerprint_of, volatility_series
+from engine.simulation import Simulation
+
+OnProgress = Callable[[float], None]
+ShouldStop = Callable[[], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SingleRun:
+    """The bars that were used, the account over them, and the bars a year that were counted."""
+
+    bars: Candles
+    simulation: Simulation
+    bars_per_year: float
+    fingerprint: str
+
+
+def run_single(
+    config: BacktestConfig,
+    given: Given,
+    on_progress: OnProgress | None = None,
+    should_stop: ShouldStop | None = None,
+) -> SingleRun:
+    """Run any strategy but a portfolio.
+
+    Raises:
+        DataError: candles are missing or cannot be used.
+        Stopped: ``should_stop`` said yes.
+    """
+    bars = bars_of(config, given)
+    series = volatility_series(config, bars, given)
+    yearly = bars_per_year(
+        config.annualization,
+        config.timeframe,
+        bars.times,
+        is_price_path=config.price_path is not None,
+    )
+    simulate = wheel.simulate if config.strategy_id == "wheel" else signal_strategies.simulate
+    simulation = simulate(config, bars, yearly, series, on_progress, should_stop)
+    return SingleRun(
+        bars=bars,
+        simulation=simulation,
+        bars_per_year=yearly,
+        fingerprint=fingerprint_of(bars, series),
+    )
