@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 #: At most one write of progress in this time.
 PROGRESS_SECONDS = 1.0
+#: After a beat without an answer the next one does not wait for its turn.
+RETRY_SECONDS = 5.0
 #: The thread looks this often whether something is due.
 TICK_SECONDS = 0.25
 #: Without an answered beat a worker stops this long before its lease can be taken over.
@@ -87,6 +89,7 @@ class LeaseKeeper:
         self._started = clock.monotonic()
         self._answered = claimed_at
         self._attempted = claimed_at
+        self._unanswered = False
         self._moved = self._started
         self._progress = claimed.job.progress
         self._reason: StopReason | None = None
@@ -145,7 +148,11 @@ class LeaseKeeper:
             return
         since = now - self._attempted
         moved = self._progress > self._seen.job.progress
-        if since >= self._timing.heartbeat or (moved and since >= PROGRESS_SECONDS):
+        if (
+            since >= self._timing.heartbeat
+            or (self._unanswered and since >= RETRY_SECONDS)
+            or (moved and since >= PROGRESS_SECONDS)
+        ):
             self._beat()
 
     def _run(self) -> None:
@@ -176,9 +183,11 @@ class LeaseKeeper:
 
     def _beat(self) -> None:
         self._attempted = self._clock.monotonic()
+        self._unanswered = True
         try:
             for _ in range(MAX_TRIES):
                 if self._write():
+                    self._unanswered = False
                     self._on_beat()
                     return
                 self._reread()
