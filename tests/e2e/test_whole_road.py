@@ -141,8 +141,9 @@ def test_progress_and_status_only_go_forward_before_a_users_eyes(stack: Stack) -
     alice.wait_for(job_id, is_over)
 
     order = ["queued", "running", "completed"]
-    places = [order.index(status) for status, _ in seen]
-    assert places == sorted(places)
+    steps = [(order.index(status), progress) for status, progress in seen]
+    assert steps == sorted(steps)
+    assert steps[-1] == (2, 1.0)
 
 
 BAD_JOBS: dict[str, tuple[dict[str, Any], str, str]] = {
@@ -224,7 +225,7 @@ def test_a_document_that_no_client_may_write_fails_and_hurts_nobody(
     eventually(lambda: reference.get(["status"]).get("status") == "failed", case)
 
     after = reference.get().to_dict()
-    assert after["errorCode"] in (code, "INVALID_CONFIG")
+    assert after["errorCode"] == code
     assert after["errorMessage"]
     untouched = set(job) - {"status", "priority"}
     assert {name: after[name] for name in untouched} == {name: job[name] for name in untouched}
@@ -348,7 +349,6 @@ def test_over_http_the_road_is_the_same(stack: Stack) -> None:
 
 
 def test_a_queued_job_that_its_owner_cancels_never_runs(stack: Stack) -> None:
-    """Nobody rings for it: its engine version is not admitted before it is cancelled."""
     alice = stack.user("alice")
     reference = stack.admin.document("backtestJobs/cancelled-before")
     now = datetime.now(UTC)

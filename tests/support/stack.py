@@ -168,16 +168,17 @@ class StackUser:
 
         def on_snapshot(documents: list[Any], *_: object) -> None:
             for document in documents:
-                seen.append(document.to_dict())
-                if condition(seen[-1]):
-                    fulfilled.set()
+                if not fulfilled.is_set():
+                    seen.append(document.to_dict())
+                    if condition(seen[-1]):
+                        fulfilled.set()
 
         watch = self.client.document(f"backtestJobs/{job_id}").on_snapshot(on_snapshot)
         try:
             assert fulfilled.wait(timeout), f"{job_id} after {timeout} s: {seen[-1:]}"
         finally:
             watch.unsubscribe()
-        return next(document for document in seen if condition(document))
+        return seen[-1]
 
     def job(self, job_id: str) -> Document:
         document: Document | None = self.client.document(f"backtestJobs/{job_id}").get().to_dict()
