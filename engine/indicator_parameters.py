@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Discriminator, Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Discriminator, Field, model_validator
 
-from engine.model import Model, Whole
+from engine.model import Model, Whole, field_error
 
 COLUMNS = ("open", "high", "low", "close", "volume")
 
@@ -38,13 +38,11 @@ class FastAndSlow(Model):
     fast: Period
     slow: Period
 
-    @field_validator("slow")
-    @classmethod
-    def _slow_is_longer(cls, slow: int, info: ValidationInfo) -> int:
-        fast = info.data.get("fast")
-        if fast is not None and slow <= fast:
-            raise ValueError(f"slow > fast ({fast})")
-        return slow
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.slow <= self.fast:
+            raise field_error("slow", f"more than fast ({self.fast})", self.slow)
+        return self
 
 
 class Macd(FastAndSlow):

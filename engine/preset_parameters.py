@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, model_validator
 
 from engine.indicator_parameters import FastAndSlow, Multiple, Period
-from engine.model import Model
+from engine.model import Model, field_error
 from engine.rules_parameters import RulesParameters
 
 Level = Annotated[float, Field(ge=0, le=100)]
@@ -31,13 +31,11 @@ class RsiParameters(Model):
     lower: Level = 30.0
     upper: Level = 70.0
 
-    @field_validator("upper")
-    @classmethod
-    def _above_lower(cls, upper: float, info: ValidationInfo) -> float:
-        lower = info.data.get("lower")
-        if lower is not None and upper <= lower:
-            raise ValueError(f"upper > lower ({lower:g})")
-        return upper
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.upper <= self.lower:
+            raise field_error("upper", f"more than lower ({self.lower:g})", self.upper)
+        return self
 
 
 class MacdParameters(FastAndSlow):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from engine._jit import kernel
-from engine.indicators.exact_sums import UNITS, add, divided, in_units
+from engine.indicators.exact_sums import UNITS, add, divided, in_units, two_product
 from engine.simulation import FloatArray
 
 
@@ -68,9 +68,9 @@ def _weighted_mean(values: FloatArray, period: int) -> FloatArray:
             high, low = add(high, low, -old_high, -old_low)
             weight = float(period)
         high, low = add(high, low, new_high, new_low)
-        weighted_high, weighted_low = add(
-            weighted_high, weighted_low, weight * new_high, weight * new_low
-        )
+        heavy_high, heavy_low = two_product(weight, new_high)
+        heavy_low += weight * new_low
+        weighted_high, weighted_low = add(weighted_high, weighted_low, heavy_high, heavy_low)
         if i >= period - 1:
             result[i] = divided(weighted_high, weighted_low, divisor)
     return result

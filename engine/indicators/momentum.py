@@ -24,6 +24,9 @@ def relative_strength(values: FloatArray, period: int) -> FloatArray:
     result = np.full(bars, np.nan)
     gain = 0.0
     loss = 0.0
+    # Multiplied where a division would do: to the last bit as TA-Lib, because the stochastic of
+    # this index divides by differences of its last digits.
+    share = 1.0 / period
     for i in range(1, bars):
         change = values[i] - values[i - 1]
         if i > period:
@@ -34,8 +37,8 @@ def relative_strength(values: FloatArray, period: int) -> FloatArray:
         else:
             gain += change
         if i >= period:
-            gain /= period
-            loss /= period
+            gain *= share
+            loss *= share
             both = gain + loss
             result[i] = 100.0 * (gain / both) if both > 0.0 else 0.0
     return result
