@@ -24,6 +24,7 @@ METRICS = {
     "tradeCount": 1234,
     "winRate": 0.75,
 }
+WHEEL_METRICS = METRICS | {"premiumCollected": 999.5, "assignmentCount": 3, "calledAwayCount": 2}
 
 
 def result(**changes: Any) -> dict[str, Any]:
@@ -54,8 +55,15 @@ def result(**changes: Any) -> dict[str, Any]:
     return document | changes
 
 
-def cycle(completed: bool, outcome: str | None, value: float = 0.01) -> dict[str, Any]:
-    return {"completed": completed, "outcome": outcome, "cycleReturn": value}
+def cycle(
+    completed: bool, outcome: str | None, value: float = 0.01, regime: str | None = "uptrend"
+) -> dict[str, Any]:
+    return {
+        "completed": completed,
+        "outcome": outcome,
+        "cycleReturn": value,
+        "dominantRegime": regime,
+    }
 
 
 def lines(document: dict[str, Any]) -> list[str]:
@@ -96,8 +104,7 @@ def test_columns_are_aligned() -> None:
 
 
 def test_the_wheel_shows_its_premiums() -> None:
-    metrics = METRICS | {"premiumCollected": 999.5, "assignmentCount": 3, "calledAwayCount": 2}
-    text = result_text(result(metrics=metrics), "sha256:abc")
+    text = result_text(result(metrics=WHEEL_METRICS), "sha256:abc")
     assert "Premium collected" in text
     assert "999.50" in text
     assert "3 / 2" in text
@@ -118,11 +125,12 @@ def test_cycles_are_counted_by_outcome() -> None:
             avgCycleReturn=0.0123,
             avgCycleDurationDays=41.7,
             assignmentRate=1 / 3,
+            metrics=WHEEL_METRICS,
         ),
         "sha256:abc",
     )
     assert "Cycles   3 completed (1 calledAway, 2 expiredOTM)" in text
-    assert "average return 1.23%, 42 days, assigned 33.33%" in text
+    assert "average return 1.23%, 42 days, 33.33% with an assignment" in text
     assert "one unfinished, holding shares, -2.00%" in text
 
 
@@ -143,15 +151,33 @@ def test_enumerations_of_older_clients_read_the_same() -> None:
     assert "uptrend    100.0% of bars" in text
 
 
+SEGMENTS = [
+    {"regime": "uptrend", "startIndex": 10, "endIndex": 19},
+    {"regime": "sideways", "startIndex": 20, "endIndex": 49},
+]
+
+
 def test_regimes_share_the_bars_among_them() -> None:
-    segments = [
-        {"regime": "uptrend", "startIndex": 10, "endIndex": 19},
-        {"regime": "sideways", "startIndex": 20, "endIndex": 49},
+    document = result(
+        regimeSegments=SEGMENTS,
+        cycles=[cycle(True, "closed"), cycle(False, None)],
+        uptrendAvgCycleReturn=0.02,
+    )
+    assert lines(document)[-5:-2] == [
+        "Regimes  uptrend     25.0% of bars      1 cycles   average    2.00%",
+        "         sideways    75.0% of bars      0 cycles",
+        "         downtrend    0.0% of bars      0 cycles",
     ]
-    text = result_text(result(regimeSegments=segments, uptrendAvgCycleReturn=0.02), "d")
-    assert "uptrend     25.0% of bars   average cycle     2.00%" in text
-    assert "sideways    75.0% of bars" in text
-    assert "downtrend    0.0% of bars" in text
+
+
+def test_assignments_by_regime_are_the_wheels() -> None:
+    document = result(
+        regimeSegments=SEGMENTS,
+        cycles=[cycle(True, "calledAway")],
+        uptrendAssignmentRate=1.0,
+        metrics=WHEEL_METRICS,
+    )
+    assert "100.00% with an assignment" in lines(document)[-5]
 
 
 def test_few_bars_and_no_cycles_are_said() -> None:
@@ -165,6 +191,12 @@ def test_many_notes_are_counted() -> None:
     assert "note 4" in text
     assert "note 5" not in text
     assert "… and 3 more" in text
+
+
+def test_a_long_note_is_wrapped() -> None:
+    text = result_text(result(notes=["word " * 60]), "d")
+    assert max(len(line) for line in text.splitlines()) <= 100
+    assert text.count("word") == 60
 
 
 def test_the_digest_comes_last() -> None:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 from typing import Any
 
 #: Notes that are shown; the result holds up to 500.
@@ -10,6 +11,7 @@ SHOWN_NOTES = 5
 _MISSING = "–"
 _LABEL_WIDTH = 20
 _VALUE_WIDTH = 14
+_NOTE_WIDTH = 85
 
 
 def result_text(result: Mapping[str, Any], digest: str) -> str:
@@ -52,7 +54,7 @@ def _figures(result: Mapping[str, Any]) -> str:
         ("Closed trades", _count(metrics["tradeCount"])),
         ("Win rate", _percent(metrics["winRate"])),
     ]
-    if metrics.get("premiumCollected") is not None:
+    if _is_wheel(result):
         rows += [
             ("Premium collected", _money(metrics["premiumCollected"])),
             ("Assigned / called", f"{metrics['assignmentCount']} / {metrics['calledAwayCount']}"),
@@ -65,21 +67,20 @@ def _cycles(result: Mapping[str, Any]) -> str:
     if not cycles:
         return "Cycles   none"
     completed = [cycle for cycle in cycles if cycle["completed"]]
-    outcomes = Counter(str(cycle["outcome"]).rpartition(".")[2] for cycle in completed)
+    outcomes = Counter(_plain(cycle["outcome"]) for cycle in completed)
     told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
     cut = " among those listed" if "cycles" in result["truncated"] else ""
-    lines = [f"Cycles   {result['cyclesCompleted']} completed{f' ({told}{cut})' if told else ''}"]
+    lines = [f"{result['cyclesCompleted']} completed{f' ({told}{cut})' if told else ''}"]
     if completed:
-        lines.append(
-            f"         average return {_percent(result['avgCycleReturn'])}, "
-            f"{_days(result['avgCycleDurationDays'])}, "
-            f"assigned {_percent(result['assignmentRate'])}"
-        )
+        average = f"average return {_percent(result['avgCycleReturn'])}"
+        lines.append(f"{average}, {_days(result['avgCycleDurationDays'])}")
+        if _is_wheel(result):
+            lines[-1] += f", {_percent(result['assignmentRate'])} with an assignment"
     if len(completed) < len(cycles):
-        outcome = cycles[-1]["outcome"]
-        holding = "holding shares" if str(outcome).endswith("assigned") else "still open"
-        lines.append(f"         one unfinished, {holding}, {_percent(cycles[-1]['cycleReturn'])}")
-    return "\n".join(lines)
+        last = cycles[-1]
+        holding = "holding shares" if _plain(last["outcome"]) == "assigned" else "still open"
+        lines.append(f"one unfinished, {holding}, {_percent(last['cycleReturn'])}")
+    return _section("Cycles", lines)
 
 
 def _regimes(result: Mapping[str, Any]) -> str:
@@ -88,19 +89,22 @@ def _regimes(result: Mapping[str, Any]) -> str:
         return "Regimes  none (too few bars)"
     bars: Counter[str] = Counter()
     for segment in segments:
-        bars[segment["regime"].rpartition(".")[2]] += (
-            segment["endIndex"] - segment["startIndex"] + 1
-        )
+        bars[_plain(segment["regime"])] += segment["endIndex"] - segment["startIndex"] + 1
+    cycles = Counter(
+        _plain(cycle["dominantRegime"]) for cycle in result["cycles"] if cycle["completed"]
+    )
     total = sum(bars.values())
     lines = []
     for regime in ("uptrend", "sideways", "downtrend"):
-        average = result[f"{regime}AvgCycleReturn"]
-        lines.append(
-            f"{regime:<10} {bars[regime] / total:>6.1%} of bars   "
-            f"average cycle {_percent(average):>9}   "
-            f"assigned {_percent(result[f'{regime}AssignmentRate']):>8}"
-        )
-    return "Regimes  " + "\n         ".join(lines)
+        line = f"{regime:<10} {bars[regime] / total:>6.1%} of bars   {cycles[regime]:>4} cycles"
+        # The averages of a regime without cycles are zero for older clients: nothing to show.
+        if cycles[regime]:
+            line += f"   average {_percent(result[f'{regime}AvgCycleReturn']):>8}"
+            if _is_wheel(result):
+                rate = _percent(result[f"{regime}AssignmentRate"])
+                line += f"   {rate:>7} with an assignment"
+        lines.append(line)
+    return _section("Regimes", lines)
 
 
 def _notes(notes: Sequence[str]) -> str:
@@ -109,7 +113,20 @@ def _notes(notes: Sequence[str]) -> str:
     shown = list(notes[:SHOWN_NOTES])
     if len(notes) > len(shown):
         shown.append(f"… and {len(notes) - len(shown)} more")
-    return "Notes    " + "\n         ".join(shown)
+    return _section("Notes", [part for note in shown for part in wrap(note, _NOTE_WIDTH)])
+
+
+def _section(name: str, lines: Sequence[str]) -> str:
+    return f"{name:<9}" + "\n         ".join(lines)
+
+
+def _is_wheel(result: Mapping[str, Any]) -> bool:
+    return result["metrics"].get("premiumCollected") is not None
+
+
+def _plain(name: str | None) -> str:
+    """An enumeration without the class name that older clients expect in front."""
+    return str(name).rpartition(".")[2]
 
 
 def _two_columns(rows: Sequence[tuple[str, str]]) -> str:

@@ -30,13 +30,15 @@ class Interrupted(click.ClickException):
 
 def explain(error: Exception) -> str:
     """One sentence for an exception that reached the command line."""
-    from engine import ConfigError
+    from engine import ConfigError, DataError
     from worker.settings import SettingsError
 
     match error:
         case ConfigError():
             fields = (f"  {problem}" for problem in error.problems)
             return "\n".join(["the configuration is not valid:", *fields])
+        case DataError():
+            return f"the candles cannot be used: {error}"
         case JobFailure():
             return f"{error.code}: {error.message}"
         case StoreUnavailable():
