@@ -112,15 +112,23 @@ class FirestoreJobStore:
             candidates = self._candidates(wanted)
             if not candidates:
                 return None
-            for job_id in candidates:
-                seen = self.get(job_id)
-                if seen is None or seen.job.status is not JobStatus.QUEUED:
-                    continue
-                try:
-                    return self.commit(seen, decide(seen))
-                except Conflict:
-                    continue
+            while candidates:
+                taken = self._take(candidates.pop(0), decide)
+                if taken is not None:
+                    return taken
+                # There is a crowd: going on in order, it would meet at every candidate again.
+                random.shuffle(candidates)
         raise StoreUnavailable("the queue changes faster than a job can be claimed")
+
+    def _take(self, job_id: str, decide: Callable[[Snapshot], JobChange]) -> Snapshot | None:
+        """The candidate after the change, or ``None`` if somebody else was faster."""
+        seen = self.get(job_id)
+        if seen is None or seen.job.status is not JobStatus.QUEUED:
+            return None
+        try:
+            return self.commit(seen, decide(seen))
+        except Conflict:
+            return None
 
     def commit(
         self, seen: Snapshot, change: JobChange, result: ResultRecord | None = None
