@@ -84,6 +84,9 @@ def test_kernel_equals_the_plain_reading(block: int) -> None:
             for name, value in cycle.items():
                 assert agree(value, expected_cycle.get(name), capital), (context, name, cycle)
 
+        gains = sum(trade["pnl"] for trade in trades) + plain.income
+        assert agree(gains, float(run.equity[-1]) - capital, capital), context
+
         assert run.notes[1:] == expected_notes(plain, moments), context
         assert agree(run.fees_paid, float(plain.fees), capital), context
         assert run.wheel is not None

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine import wheel
+from engine import wheel, wheel_kernel
 from engine.candles import Candles
 from engine.simulation import NO_INDEX, Instrument, Simulation
 from tests.support import wheel_runs
@@ -161,6 +161,16 @@ def test_prices_scale_with_the_currency() -> None:
         other = simulated((scaled_raw, scaled, capital * 1024, max_cycles, series))
         assert np.allclose(one.equity * 1024, other.equity, rtol=1e-9, atol=1e-9 * capital * 1024)
         assert np.array_equal(one.trades.exit_reason, other.trades.exit_reason)
+
+
+def test_all_runs_share_one_compiled_kernel() -> None:
+    """A parameter passed as another type would compile the kernel again, for seconds."""
+    for block in (30, 31):
+        for case in runs(block):
+            simulated(case)
+    if os.environ.get("NUMBA_DISABLE_JIT") != "1":
+        assert len(wheel_kernel.run_bars.signatures) == 1
+        assert len(wheel_kernel.close_books.signatures) == 1
 
 
 BITS = """
