@@ -6,9 +6,7 @@ later, in the middle of a job, are refused here with one line.
 """
 
 import ipaddress
-import os
 import re
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
@@ -296,11 +294,6 @@ def require_control_auth(settings: Settings) -> None:
             f"AUTH=none is for loopback only, and HOST is {settings.host}: set AUTH=firebase"
         )
     _require_oidc(settings, "for the machine routes")
-
-
-def environment_is_emulated(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether Google's clients of this process talk to an emulator."""
-    return any(environment.get(name) for name in EMULATOR_VARIABLES)
 
 
 def _require_oidc(settings: Settings, otherwise: str) -> None:
