@@ -187,7 +187,8 @@ class MachineCallers:
         except InvalidToken as error:
             raise NotAllowed(str(error)) from None
         email = claims.get("email")
-        if claims.get("email_verified") is not True or email not in self._callers_of(route):
+        named = isinstance(email, str) and email in self._callers_of(route)
+        if claims.get("email_verified") is not True or not named:
             raise NotAllowed(f"{email!s:.80} may not call {route}")
         return str(email)
 

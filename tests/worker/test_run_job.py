@@ -66,6 +66,7 @@ def test_a_completed_job_has_its_result() -> None:
             "parameters.dte",
         ),
         (engine.DataError("bar 7: high is below low", 7), ErrorCode.DATA_INVALID, "bar 7"),
+        (engine.DataNotFoundError("no bar of SPY"), ErrorCode.DATA_NOT_FOUND, "no bar of SPY"),
         (
             JobFailure(ErrorCode.DATA_NOT_FOUND, "There are no candles of XYZ."),
             ErrorCode.DATA_NOT_FOUND,

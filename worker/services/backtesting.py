@@ -97,6 +97,8 @@ def as_failure(error: BaseException) -> JobFailure:
             return error
         case engine.ConfigError():
             return JobFailure(ErrorCode.INVALID_CONFIG, f"The configuration is not valid: {error}.")
+        case engine.DataNotFoundError():
+            return JobFailure(ErrorCode.DATA_NOT_FOUND, f"Candles are missing: {error}.")
         case engine.DataError():
             return JobFailure(ErrorCode.DATA_INVALID, f"The candles cannot be used: {error}.")
         case MemoryError():
