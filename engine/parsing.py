@@ -17,8 +17,10 @@ from engine.portfolio_parameters import (
     PortfolioDraft,
     PortfolioParameters,
     Sleeve,
+    SleeveDraft,
 )
 from engine.problems import problems_from
+from engine.series import required_series
 from engine.strategies import PARAMETERS
 from engine.timeframes import TIMEFRAMES
 
@@ -52,6 +54,8 @@ def parse_config(raw: Mapping[str, Any]) -> BacktestConfig:
     if problems:
         raise ConfigError(problems)
     config, problems = _parse(raw, "")
+    if config is not None:
+        problems = _timeframe_problems(config)
     if config is None or problems:
         raise ConfigError(problems)
     return config
@@ -145,27 +149,42 @@ def _with_sleeves(
 ) -> tuple[PortfolioParameters, list[ConfigProblem]]:
     """The same with each sleeve's config inherited and parsed."""
     problems: list[ConfigProblem] = []
-    total = math.fsum(sleeve.weight for sleeve in draft.sleeves)
-    if total > 1.0 + WEIGHT_TOLERANCE:
+    sleeves = []
+    for position, raw_sleeve in enumerate(draft.sleeves):
+        prefix = f"parameters.sleeves.{position}"
+        sleeve, found = _validated(SleeveDraft, raw_sleeve, prefix)
+        problems += found
+        own = raw_sleeve.get("config") if isinstance(raw_sleeve, Mapping) else None
+        if not isinstance(own, Mapping):
+            continue
+        inherited = {key: raw[key] for key in INHERITED if key in raw}
+        weight = sleeve.weight if sleeve else 1.0
+        merged = {**inherited, **own, "startingCapital": weight * capital}
+        config, found = _parse(merged, f"{prefix}.config")
+        named = {f"{prefix}.config.{problem.path}" for problem in known}
+        problems += [problem for problem in found if problem.path not in named]
+        if config is not None:
+            sleeves.append(Sleeve.model_construct(weight=weight, config=config))
+    total = math.fsum(sleeve.weight for sleeve in sleeves)
+    if not problems and total > 1.0 + WEIGHT_TOLERANCE:
         expected = "weights that add up to at most 1"
         problems.append(ConfigProblem("parameters.sleeves", expected, f"a sum of {total:g}"))
-    sleeves = []
-    for position, sleeve in enumerate(draft.sleeves):
-        prefix = f"parameters.sleeves.{position}.config"
-        merged = {
-            **{key: raw[key] for key in INHERITED if key in raw},
-            **sleeve.config,
-            "startingCapital": sleeve.weight * capital,
-        }
-        config, found = _parse(merged, prefix)
-        inherited = {f"{prefix}.{problem.path}" for problem in known}
-        problems += [problem for problem in found if problem.path not in inherited]
-        if config is not None:
-            sleeves.append(Sleeve.model_construct(weight=sleeve.weight, config=config))
     parameters = PortfolioParameters.model_construct(
         sleeves=tuple(sleeves), rebalance=draft.rebalance
     )
     return parameters, problems
+
+
+def _timeframe_problems(config: BacktestConfig) -> list[ConfigProblem]:
+    """Candles are handed to a run by symbol, so each symbol can have one length of bars only."""
+    timeframes: dict[str, list[str]] = {}
+    for request in required_series(config):
+        timeframes.setdefault(request.symbol, []).append(request.timeframe)
+    return [
+        ConfigProblem("parameters.sleeves", f"one timeframe for {symbol}", " and ".join(different))
+        for symbol, different in timeframes.items()
+        if len(different) > 1
+    ]
 
 
 def _join(prefix: str, path: str) -> str:

@@ -23,11 +23,9 @@ class SleeveDraft(Model):
 
 
 class PortfolioDraft(Model):
-    """The parameters of a portfolio as a client writes them."""
+    """The parameters of a portfolio as a client writes them; each sleeve is read by itself."""
 
-    sleeves: Annotated[
-        tuple[SleeveDraft, ...], Field(min_length=1, max_length=MAX_SLEEVES), FROM_LIST
-    ]
+    sleeves: Annotated[tuple[Any, ...], Field(min_length=1, max_length=MAX_SLEEVES), FROM_LIST]
     rebalance: Literal["none"] = "none"
 
 

@@ -1,0 +1,116 @@
+"""What no store could keep is refused before anything recursive or slow looks at it."""
+
+import time
+from typing import Any
+
+import pytest
+
+from engine import ConfigError, parse_config
+from engine.limits import MAX_BYTES, MAX_KEYS, MAX_LEVELS, shown, structural_problems
+from tests.support.markets import config
+
+
+def refused(raw: Any) -> str:
+    with pytest.raises(ConfigError) as error:
+        parse_config(raw)
+    assert len(str(error.value)) < 1000
+    return str(error.value)
+
+
+def nested(levels: int) -> dict[str, Any]:
+    raw: dict[str, Any] = {}
+    inner = raw
+    for _ in range(levels):
+        inner["a"] = {}
+        inner = inner["a"]
+    return raw
+
+
+def test_a_sound_config_has_no_structural_problems() -> None:
+    assert structural_problems(config()) == []
+
+
+def test_keys_are_counted_on_every_level() -> None:
+    keys = {str(number): {"inner": 1} for number in range(MAX_KEYS // 2)}
+    assert structural_problems(keys) == []
+    assert structural_problems({**keys, "one more": 1})[0].expected == "at most 1000 keys"
+
+
+def test_a_million_keys_are_refused_quickly() -> None:
+    raw = config(parameters={str(number): number for number in range(1_000_000)})
+    started = time.perf_counter()
+    assert "at most 1000 keys" in refused(raw)
+    assert time.perf_counter() - started < 1.0
+
+
+@pytest.mark.parametrize("levels", [MAX_LEVELS + 1, 100_000])
+def test_nesting_without_end_is_refused_without_recursion(levels: int) -> None:
+    assert f"at most {MAX_LEVELS} levels" in refused(nested(levels))
+
+
+def test_nested_lists_of_objects_count_as_levels() -> None:
+    raw: dict[str, Any] = {}
+    for _ in range(MAX_LEVELS):
+        raw = {"all": [raw]}
+    assert "levels" in refused(raw)
+
+
+def test_the_deepest_allowed_nesting_passes() -> None:
+    assert structural_problems(nested(MAX_LEVELS)) == []
+
+
+@pytest.mark.parametrize("raw", [{"a": [[1]]}, {"a": [1, {"b": [[]]}]}, {"a": [(1, 2)]}])
+def test_a_list_directly_inside_a_list_is_refused(raw: dict[str, Any]) -> None:
+    assert "without lists directly inside" in refused(raw)
+
+
+def test_a_list_inside_an_object_inside_a_list_is_fine() -> None:
+    assert structural_problems({"a": [{"b": [1]}]}) == []
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["x" * (MAX_BYTES + 1), "é" * (MAX_BYTES // 2 + 1), [1.5] * MAX_BYTES, [0] * (MAX_BYTES // 2)],
+    ids=["text", "bytes not characters", "floats", "integers"],
+)
+def test_more_than_900_kib_is_refused(value: Any) -> None:
+    assert "at most 900 KiB" in refused(config(label=value))
+
+
+def test_a_long_price_path_within_the_limit_passes() -> None:
+    parse_config(config(pricePath=[100.25] * 100_000))
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\ud800"])
+def test_text_that_no_store_can_hold_is_refused(text: str) -> None:
+    assert "label: expected text of UTF-8 without NUL" in refused(config(label=text))
+    assert "text keys" in refused({**config(), text: 1})
+
+
+def test_a_key_that_is_no_text_is_refused() -> None:
+    assert refused({**config(), 5: 1}) == "config: expected text keys, got 5"
+
+
+def test_a_value_of_no_json_type_is_refused_by_its_field() -> None:
+    assert "label: expected text, got a value of type bytes" in refused(config(label=b"x"))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "null"),
+        (True, "true"),
+        (False, "false"),
+        (1.5, "1.5"),
+        (float("nan"), "nan"),
+        (10**400, "an integer of 1329 bits"),
+        ("short", "'short'"),
+        ("x" * 100, "'" + "x" * 60 + "'…"),
+        ([1, 2], "a list of 2"),
+        ({"a": 1}, "an object of 1 key"),
+        ({}, "an object of 0 keys"),
+        (b"", "a value of type bytes"),
+    ],
+)
+def test_values_are_shown_shortly(value: Any, text: str) -> None:
+    assert shown(value) == text

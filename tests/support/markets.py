@@ -1,0 +1,60 @@
+"""Made-up markets and configs for tests of whole runs."""
+
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.candles import Candles
+from engine.timeframes import TIMEFRAMES
+
+#: 2020-01-01T00:00:00Z, a Wednesday.
+NEW_YEAR = 1_577_836_800_000
+DAY = 86_400_000
+
+
+def milliseconds(text: str) -> int:
+    return int(datetime.fromisoformat(text).timestamp() * 1000)
+
+
+def every(timeframe: str, count: int, first: int = NEW_YEAR) -> NDArray[np.int64]:
+    return first + np.arange(count, dtype=np.int64) * TIMEFRAMES[timeframe]
+
+
+def walk(
+    count: int,
+    seed: int = 1,
+    *,
+    symbol: str = "SPY",
+    timeframe: str = "1d",
+    first: int = NEW_YEAR,
+    volatility: float = 0.02,
+) -> Candles:
+    """A random walk from 100 with gaps between a close and the next open."""
+    random = np.random.default_rng(seed)
+    close = 100.0 * np.exp(np.cumsum(random.normal(0.0, volatility, count)))
+    open_ = np.concatenate(([100.0], close[:-1])) * np.exp(random.normal(0.0, 0.003, count))
+    spread = np.exp(np.abs(random.normal(0.0, 0.006, (2, count))))
+    return Candles(
+        symbol,
+        timeframe,
+        every(timeframe, count, first),
+        open_,
+        np.maximum(open_, close) * spread[0],
+        np.minimum(open_, close) / spread[1],
+        close,
+        random.integers(1, 1_000_000, count).astype(np.float64),
+    )
+
+
+def config(strategy: str = "smaCross", **changes: Any) -> dict[str, Any]:
+    """A sound config over ten years; keyword arguments replace or add keys."""
+    return {
+        "strategyId": strategy,
+        "symbol": "SPY",
+        "startDate": "2020-01-01",
+        "endDate": "2030-01-01",
+        "startingCapital": 10_000,
+        **changes,
+    }
