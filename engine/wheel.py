@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import wheel_kernel as account
 from engine.errors import Stopped
 from engine.expiries import Expiries
 from engine.simulation import (
@@ -21,6 +20,8 @@ from engine.simulation import (
 )
 from engine.timeframes import DAY
 from engine.volatility import from_series, log_returns, realized, sample_deviation
+from engine.wheel_account import Terms, start
+from engine.wheel_kernel import close_books, run_bars
 from engine.wheel_parameters import (
     ByDelta,
     ByMoneyness,
@@ -30,6 +31,7 @@ from engine.wheel_parameters import (
     SeriesVolatility,
     WheelParameters,
 )
+from engine.wheel_records import CYCLE_ROW, TRADE_ROW
 from engine.wheel_skips import skip_notes
 
 if TYPE_CHECKING:
@@ -78,9 +80,9 @@ def simulate(
     equity = np.empty(bars)
     holds_position = np.empty(bars, dtype=np.bool_)
     skips = np.empty(bars, dtype=np.int8)
-    trades = np.empty(bars, dtype=account.TRADE_ROW)
-    cycles = np.empty(bars, dtype=account.CYCLE_ROW)
-    state = account.start(config.starting_capital)
+    trades = np.empty(bars, dtype=TRADE_ROW)
+    cycles = np.empty(bars, dtype=CYCLE_ROW)
+    state = start(config.starting_capital)
     for first in range(0, bars, CHUNK_BARS):
         if should_stop is not None and should_stop():
             raise Stopped("stopped before the last bar")
@@ -89,7 +91,7 @@ def simulate(
         if isinstance(chosen, RealizedVolatility):
             factor = math.sqrt(bars_per_year) * chosen.scale
             realized(returns, first, last, chosen.window, factor, volatilities)
-        state = account.run_bars(
+        state = run_bars(
             terms,
             state,
             first,
@@ -106,7 +108,7 @@ def simulate(
         if on_progress is not None:
             on_progress(last / bars)
     if bars:
-        account.close_books(terms, state, bars - 1, float(equity[-1]), trades, cycles)
+        close_books(terms, state, bars - 1, float(equity[-1]), trades, cycles)
     deviation = float(sample_deviation(returns, 1, max(bars, 1))) * math.sqrt(bars_per_year)
     first_note = _first_note(parameters, deviation, stored=not config.price_path)
     return Simulation(
@@ -124,7 +126,7 @@ def simulate(
     )
 
 
-def terms_of(parameters: WheelParameters, max_cycles: int | None) -> account.Terms:
+def terms_of(parameters: WheelParameters, max_cycles: int | None) -> Terms:
     """The parameters as the kernel takes them."""
     if isinstance(parameters.dte, DteWindow):
         target, lowest, highest = parameters.dte.target, parameters.dte.min, parameters.dte.max
@@ -136,7 +138,7 @@ def terms_of(parameters: WheelParameters, max_cycles: int | None) -> account.Ter
     profit, days_left = parameters.close_at_profit, parameters.close_at_dte
     put_moneyness, put_delta = _strike_choice(parameters.put)
     call_moneyness, call_delta = _strike_choice(parameters.call)
-    return account.Terms(
+    return Terms(
         contracts=contracts,
         contract_size=float(parameters.contract_size),
         target_days=target,
@@ -208,5 +210,5 @@ def _trade_table(rows: NDArray[Any]) -> TradeTable:
 
 
 def _cycle_table(rows: NDArray[Any]) -> CycleTable:
-    columns = {name: rows[name].copy() for name in account.CYCLE_ROW.names or ()}
+    columns = {name: rows[name].copy() for name in CYCLE_ROW.names or ()}
     return CycleTable(**columns)
