@@ -67,9 +67,16 @@ def _finite(value: float) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def _two(raw: Any) -> Any:
+    if isinstance(raw, list | tuple) and len(raw) != 2:
+        raise ValueError("a list of two")
+    return raw
+
+
 Operand = Annotated[str | float, PlainValidator(_operand)]
-Operands = Annotated[tuple[Operand, Operand], FROM_LIST]
-Run = Annotated[tuple[Operand, Annotated[Whole, Field(ge=1, le=2**31 - 1)]], FROM_LIST]
+Operands = Annotated[tuple[Operand, Operand], FROM_LIST, BeforeValidator(_two)]
+Bars = Annotated[Whole, Field(ge=1, le=2**31 - 1)]
+Run = Annotated[tuple[Operand, Bars], FROM_LIST, BeforeValidator(_two)]
 
 
 def _not_empty(parts: tuple["Condition", ...]) -> tuple["Condition", ...]:
