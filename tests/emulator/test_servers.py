@@ -1,6 +1,8 @@
 """The servers that other tests build on answer, isolate and deliver as those tests assume."""
 
+import os
 import queue
+import select
 import signal
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from google.cloud import firestore
 from google.events.cloud.firestore import DocumentEventData
 
 from tests.support.emulators import FirestoreEmulator, PubSubEmulator
+from tests.support.processes import Server, missing
 from tests.support.trigger_bridge import Delivery
 
 _OWN_NOTES_ONLY = """
@@ -111,13 +114,15 @@ def test_a_server_dies_with_a_killed_parent() -> None:
         cwd=root,
     )
     assert parent.stdout is not None
-    child = int(parent.stdout.readline())
+    child = os.pidfd_open(int(parent.stdout.readline()))
     parent.send_signal(signal.SIGKILL)
     parent.wait(10)
-    # The pipe's other end is held by the child alone now: end of file means that it is gone.
-    assert parent.stdout.read() == ""
+
+    gone, _, _ = select.select([child], [], [], 10)
+
+    assert gone
+    os.close(child)
     parent.stdout.close()
-    assert not Path(f"/proc/{child}/cmdline").exists() or _is_zombie(child)
 
 
 _KILLED_PARENT = """
@@ -126,12 +131,31 @@ guard = "tests/support/guarded_exec.py"
 child = subprocess.Popen(
     [sys.executable, "-I", guard, str(os.getpid()), "15", "-", "--", "sleep", "60"]
 )
-while b"sleep" not in open(f"/proc/{child.pid}/cmdline", "rb").read().split(b"\\0"):
+while not open(f"/proc/{child.pid}/cmdline", "rb").read().startswith(b"sleep"):
     time.sleep(0.01)
 print(child.pid, flush=True)
 time.sleep(60)
 """
 
 
-def _is_zombie(pid: int) -> bool:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+def test_without_its_program_a_test_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REQUIRE_EMULATORS", raising=False)
+
+    with pytest.raises(pytest.skip.Exception, match="no Java"):
+        missing("there is no Java")
+
+
+def test_where_everything_is_required_it_fails_instead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REQUIRE_EMULATORS", "1")
+
+    with pytest.raises(pytest.fail.Exception, match="no Java"):
+        missing("there is no Java")
+
+
+def test_a_server_that_never_answers_shows_what_it_said() -> None:
+    server = Server("the mute server", ["sh", "-c", "echo no memory left >&2; exec sleep 60"])
+
+    with pytest.raises(RuntimeError, match="no memory left"):
+        server.wait_until(lambda: "memory" in server.output() and False, timeout=1.0)
+
+    assert server.process.poll() is not None
