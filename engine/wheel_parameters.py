@@ -5,13 +5,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from engine.model import Model, NonNegative, Positive, Whole
+from engine.model import Model, Whole
 from engine.symbols import Symbol
 
 LONGEST_DTE = 3650
 
 Days = Annotated[Whole, Field(ge=1, le=LONGEST_DTE)]
 Rate = Annotated[float, Field(ge=-1, le=1)]
+Money = Annotated[float, Field(ge=0, le=1e12)]
 Scale = Annotated[float, Field(gt=0, le=100)]
 
 
@@ -123,18 +124,18 @@ class WheelParameters(Model):
     """
 
     contracts: Annotated[Whole, Field(ge=1, le=1_000_000_000)] | Literal["max"] = 1
-    contract_size: Positive = 100.0
+    contract_size: Annotated[float, Field(ge=1e-8, le=1e9)] = 100.0
     dte: Dte = 30
     put: StrikeChoice = ByMoneyness(moneyness=0.0)
     call: StrikeChoice = ByMoneyness(moneyness=0.02)
     call_floor: Literal["none", "costBasis"] = "none"
-    strike_step: NonNegative = 0.0
+    strike_step: Money = 0.0
     volatility: Volatility = ConstantVolatility()
     risk_free_rate: Rate = 0.0
     dividend_yield: Annotated[float, Field(ge=0, le=1)] = 0.0
     cash_rate: Rate = 0.0
-    commission_per_contract: NonNegative = 0.0
-    assignment_fee: NonNegative = 0.0
+    commission_per_contract: Money = 0.0
+    assignment_fee: Money = 0.0
     spread: Annotated[float, Field(ge=0, le=1)] = 0.0
     close_at_profit: Annotated[float, Field(gt=0, le=1)] | None = None
     close_at_dte: Annotated[Whole, Field(ge=0, le=LONGEST_DTE)] | None = None

@@ -51,6 +51,8 @@ def _secured_puts(terms: Terms, cash: float, strike: float) -> float:
     if cash < each:
         return 0.0
     most = float(np.floor(cash / each))
+    if most == np.inf:
+        return 0.0
     if each * most > cash:
         return most - 1.0
     return most + 1.0 if each * (most + 1.0) <= cash else most

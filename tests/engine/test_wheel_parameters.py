@@ -101,6 +101,8 @@ def test_expiries_may_stand_beside_the_window() -> None:
         ({"contracts": "all"}, "contracts"),
         ({"contractSize": 0}, "contractSize"),
         ({"contractSize": float("inf")}, "contractSize"),
+        ({"contractSize": 1e-300}, "contractSize"),
+        ({"commissionPerContract": 1e300}, "commissionPerContract"),
         ({"dte": 0}, "dte"),
         ({"dte": 5_000}, "dte"),
         ({"dte": "30"}, "dte"),
