@@ -15,30 +15,29 @@ ENV NUMBA_CACHE_DIR=/opt/backtest/kernels \
     PYTHONSAFEPATH=1 \
     PYTHONUNBUFFERED=1
 # Python's own images come without bytecode, and a read-only container could never keep any.
-RUN python -m compileall -q -j 0 --invalidation-mode unchecked-hash -x '(site|dist)-packages|/test/' \
+RUN python -m compileall -q -f -j 0 --invalidation-mode unchecked-hash -x '(site|dist)-packages|/test/' \
       "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')"
 
 FROM base AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1 \
-    PIP_NO_COMPILE=1 \
     PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
 RUN python -m venv --without-pip /opt/backtest
 COPY requirements/runtime.lock requirements/runtime.lock
-RUN pip --python /opt/backtest/bin/python install \
+RUN pip --python /opt/backtest/bin/python install --no-compile \
       --require-hashes --only-binary :all: --requirement requirements/runtime.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY engine engine
 COPY worker worker
-RUN pip --python /opt/backtest/bin/python install --no-index --no-deps --no-build-isolation . \
+RUN pip --python /opt/backtest/bin/python install --no-compile --no-index --no-deps --no-build-isolation . \
  && pip --python /opt/backtest/bin/python uninstall --yes setuptools \
  && pip --python /opt/backtest/bin/python check
 COPY deploy/image deploy/image
 COPY samples samples
 COPY examples examples
 RUN sh deploy/image/strip.sh /opt/backtest/lib \
- && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/backtest/lib \
+ && python -m compileall -q -f -j 0 --invalidation-mode unchecked-hash /opt/backtest/lib \
  && python deploy/image/bake_kernels.py --samples samples --examples examples
 
 FROM base

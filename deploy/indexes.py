@@ -14,9 +14,7 @@ from pathlib import Path
 from typing import Any
 
 
-def index_commands(
-    declared: dict[str, Any], *, project: str, database: str
-) -> Iterator[list[str]]:
+def index_commands(declared: dict[str, Any], *, project: str, database: str) -> Iterator[list[str]]:
     """Argument lists, the exemptions last: they are what an empty database can wait for.
 
     Raises:

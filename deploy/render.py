@@ -48,9 +48,7 @@ def audiences(service: str, values: dict[str, str], current: dict[str, Any] | No
     other = (current or {}).get("status", {}).get("url")
     if other and other != known:
         addresses.append(other)
-    return ",".join(
-        address + route for address in addresses for route in ("", "/events/firestore")
-    )
+    return ",".join(address + route for address in addresses for route in ("", "/events/firestore"))
 
 
 def render(template: str, values: dict[str, str], traffic: list[dict[str, Any]]) -> str:

@@ -11,7 +11,6 @@ gcloud's access token. Standard library only.
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import urllib.error
@@ -114,8 +113,7 @@ def main() -> None:
     token = subprocess.run(
         ["gcloud", "auth", "print-access-token"], capture_output=True, text=True, check=True
     ).stdout.strip()
-    base = os.environ.get("FIREBASE_RULES_API", API)
-    api = RulesApi(arguments.project, arguments.database, token, base)
+    api = RulesApi(arguments.project, arguments.database, token)
     if not publish(api, rules, own=arguments.own):
         print("This database has rules of somebody else's app, or none that this script released.")
         print("Merge these blocks into them (or pass --own if nothing else uses it):\n")

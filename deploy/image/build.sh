@@ -5,12 +5,12 @@
 # usage: deploy/image/build.sh [TAG]        (as root, on Debian or Ubuntu)
 #
 # Needs podman, runc, mmdebstrap, iptables, netavark, aardvark-dns; with apt-get they are installed
-# when missing. Everything is kept below $IMAGE_WORK (default var/image), images too, so that an
-# existing podman set-up is neither used nor changed.
+# when missing. Everything is kept below $IMAGE_WORK (default /var/tmp/backtest-image), images too,
+# so that an existing podman set-up is neither used nor changed.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 tag=${1:-localhost/backtest-worker:test}
-work=${IMAGE_WORK:-$PWD/var/image}
+work=${IMAGE_WORK:-/var/tmp/backtest-image}
 base=python:3.13-slim
 packages=(podman runc mmdebstrap iptables netavark aardvark-dns)
 
@@ -32,14 +32,14 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 mkdir -p "$work"
-. deploy/image/podman.sh
+podman=deploy/image/podman
 
-if ! podman image exists "docker.io/library/$base"; then
+if ! "$podman" image exists "docker.io/library/$base"; then
   say "making $base from Debian trixie"
   mmdebstrap --quiet --variant=apt --include=python3,python3-pip,python3-venv,ca-certificates \
     --customize-hook='ln -s /usr/bin/python3 "$1/usr/local/bin/python"' \
     trixie "$work/base.tar"
-  podman import --quiet "$work/base.tar" "docker.io/library/$base" >&2
+  "$podman" import --quiet "$work/base.tar" "docker.io/library/$base" >&2
   rm "$work/base.tar"
 fi
 
@@ -57,6 +57,6 @@ if [ -n "$authority" ]; then
 fi
 [ -s "$settings" ] && lent+=(-v "$settings:/etc/pip.conf:ro")
 
-podman build --pull=never --network=host --build-arg "BASE_IMAGE=docker.io/library/$base" \
+"$podman" build --pull=never --network=host --build-arg "BASE_IMAGE=docker.io/library/$base" \
   "${lent[@]}" --tag "$tag" .
-podman image inspect --format 'size {{.Size}} bytes, {{len .RootFS.Layers}} layers' "$tag"
+"$podman" image inspect --format 'size {{.Size}} bytes, {{len .RootFS.Layers}} layers' "$tag"

@@ -30,9 +30,13 @@ def ask_sdk(tmp_path: Path, questions: Mapping[str, Any]) -> Any:
     bundled = root / "platform" / "bundledpythonunix" / "bin" / "python3"
     python = str(bundled) if bundled.is_file() else sys.executable
     answer = subprocess.run(
-        [python, "-S", str(_CHECKS), str(root / "lib")],
+        [python, "-S", str(_CHECKS)],
         input=json.dumps(questions),
-        env={"CLOUDSDK_CONFIG": str(tmp_path / "gcloud"), "PATH": "/usr/bin:/bin"},
+        env={
+            "CLOUDSDK_CONFIG": str(tmp_path / "gcloud"),
+            "PATH": "/usr/bin:/bin",
+            "PYTHONPATH": f"{root / 'lib' / 'third_party'}:{root / 'lib'}",
+        },
         capture_output=True,
         text=True,
         check=False,

@@ -11,8 +11,7 @@ import json
 import re
 import socket
 import sys
-
-sys.path[:0] = [sys.argv[1] + "/third_party", sys.argv[1]]
+from pathlib import Path
 
 import googlecloudsdk.gcloud_main
 from googlecloudsdk.api_lib.cloudbuild import cloudbuild_util
@@ -66,9 +65,8 @@ def unknown_fields(message, where=""):
     for field in message.all_fields():
         if hasattr(field, "message_type"):
             value = getattr(message, field.name)
-            for item in value if field.repeated else [value]:
-                if item is not None:
-                    unknown.append(unknown_fields(item, f"{where}{field.name}."))
+            items = value if field.repeated else [value] if value is not None else []
+            unknown += [unknown_fields(item, f"{where}{field.name}.") for item in items]
     return " ".join(name for name in unknown if name)
 
 
@@ -94,8 +92,6 @@ def policy_problem(path):
 
 def annotation_names():
     """Every annotation that the SDK knows of, as its sources spell it."""
-    from pathlib import Path
-
     sources = Path(run_service.__file__).parent.glob("*.py")
     text = "\n".join(source.read_text(encoding="utf-8") for source in sources)
     short = re.findall(r"RUN_GROUP \+ '(/[a-zA-Z-]+)'", text)
