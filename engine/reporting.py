@@ -148,7 +148,7 @@ def _trades(
     trades: TradeTable, stamps: Sequence[str], sleeves: Sequence[int] | None
 ) -> list[Trade]:
     """Rows are made without validation: a run may have tens of thousands."""
-    expiries = time_strings(np.maximum(trades.expiry, 0) * DAY)
+    expiries = time_strings(np.where(np.isnan(trades.strike), 0, trades.expiry) * DAY)
     rows = zip(
         trades.instrument.tolist(),
         trades.entry_index.tolist(),

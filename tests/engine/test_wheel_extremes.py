@@ -7,8 +7,9 @@ from datetime import date
 import numpy as np
 import pytest
 
+from engine import run_backtest
 from tests.support.random_wheels import random_parameters
-from tests.support.wheel_runs import run, trades
+from tests.support.wheel_runs import bars, every_day, run, trades
 
 
 @pytest.mark.parametrize("price", [1e-300, 1e-8, 0.01, 1e6, 1e12])
@@ -67,3 +68,17 @@ def test_gaps_of_years_settle_on_the_next_bar() -> None:
     put, shares, call = trades(simulation)
     assert put["expiry"] == date(1969, 12, 31)
     assert (put["exitIndex"], shares["entryIndex"], call["entryIndex"]) == (1, 1, 2)
+
+
+def test_expiries_before_1970_are_dates_like_others() -> None:
+    raw = {
+        "strategyId": "wheel",
+        "symbol": "X",
+        "startDate": "1929-10-01",
+        "endDate": "1929-12-31",
+        "startingCapital": 10_000,
+    }
+    candles = bars(every_day(60, date(1929, 10, 1)), [100.0] * 60)
+    put, shares, *_ = run_backtest(raw, candles).to_document()["trades"]
+    assert (put["entryTime"], put["expiry"]) == ("1929-10-01T00:00:00Z", "1929-10-31T00:00:00Z")
+    assert "expiry" not in shares
