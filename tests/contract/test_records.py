@@ -5,11 +5,23 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.support.jobs import CONFIG, a_job, a_result, a_running_job, an_admitted_job, finish, read
+from worker.jobs import transitions
 from worker.jobs.errors import ErrorCode, JobExists, RecordRefused
 from worker.jobs.job import Artifact, Job
 from worker.jobs.lease import Lease, ServerTime
 from worker.jobs.states import EnumStyle, JobStatus
 from worker.ports import JobStore
+
+DATABASES = [
+    pytest.param("sqlite"),
+    pytest.param("postgresql", marks=pytest.mark.postgres),
+]
+
+#: Memory holds any Python object.
+OUTSIDE_THIS_PROCESS = [
+    *DATABASES,
+    pytest.param("firestore", marks=pytest.mark.emulator),
+]
 
 MOMENT = datetime(2026, 1, 5, 12, 0, 0, 123456, tzinfo=UTC)
 
@@ -144,6 +156,30 @@ def test_a_config_that_is_no_json_is_kept_with_a_note(store: JobStore) -> None:
     assert shown is None or shown != shown
     if shown is None:
         assert seen.defects == ("configUsed.pricePath[1]: expected a finite number, got nan",)
+
+
+@pytest.mark.parametrize("store", OUTSIDE_THIS_PROCESS, indirect=True)
+@pytest.mark.parametrize("values", [{"user_id": "a\ud800b"}, {"priority": 10**30}])
+def test_a_job_that_no_store_can_hold_is_refused(
+    store: JobStore, values: dict[str, object]
+) -> None:
+    with pytest.raises(RecordRefused):
+        store.create(a_job("j1", **values))
+
+    assert store.get("j1") is None
+
+
+@pytest.mark.parametrize("store", DATABASES, indirect=True)
+def test_a_message_that_quotes_unstorable_text_is_still_written(store: JobStore) -> None:
+    """Otherwise a job with a strange key in its config could never be failed for it."""
+    seen = store.create(a_job("j1"))
+
+    store.commit(
+        seen,
+        transitions.reject(seen.job, ErrorCode.INVALID_CONFIG, "unknown key 'a\x00b\ud800c'"),
+    )
+
+    assert read(store, "j1").job.error_message == "unknown key 'a\ufffdb?c'"
 
 
 def test_every_field_of_a_result_survives(store: JobStore) -> None:

@@ -49,6 +49,8 @@ def change_row(change: JobChange | Mapping[str, Any], now: Moment) -> dict[str, 
             row |= _lease_row(value, now)
         elif isinstance(value, ServerTime):
             row[name] = now
+        elif name == "error_message" and value is not None:
+            row[name] = _storable(value)
         elif isinstance(value, (JobStatus, EnumStyle, ErrorCode)):
             row[name] = value.value
         else:
@@ -79,6 +81,11 @@ def read_result(row: Mapping[str, Any]) -> ResultRecord:
     values = dict(row)
     values["artifacts"] = {name: Artifact(**value) for name, value in row["artifacts"].items()}
     return ResultRecord(**values)
+
+
+def _storable(message: str) -> str:
+    """A message may quote what a client wrote: half of a surrogate pair, or a zero character."""
+    return message.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
 
 
 def _lease_row(lease: Lease | None, now: Moment) -> dict[str, Any]:

@@ -4,8 +4,20 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Text, func, insert, literal, select, tuple_, update
+from sqlalchemy import (
+    Connection,
+    CursorResult,
+    Row,
+    Text,
+    func,
+    insert,
+    literal,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.sql.base import Executable
 
 from worker.adapters.cursor import Cursor
 from worker.adapters.sql.connection import connect, reading, writing
@@ -52,10 +64,14 @@ class SqlJobStore:
             raise RecordRefused(f"{job.job_id!r} is not a job id")
         with writing(self._engine) as connection:
             try:
-                written = connection.execute(
-                    insert(jobs).values(job_row(job, self._now())).returning(jobs, self._read_at())
+                return _snapshot(
+                    _execute(
+                        connection,
+                        insert(jobs)
+                        .values(job_row(job, self._now()))
+                        .returning(jobs, self._read_at()),
+                    ).one()
                 )
-                return _snapshot(written.one())
             except IntegrityError as error:
                 raise JobExists(job.job_id) from error
 
@@ -95,7 +111,7 @@ class SqlJobStore:
             after = self._write(connection, seen, change)
             if result is not None:
                 try:
-                    connection.execute(insert(results).values(result_row(result, self._now())))
+                    _execute(connection, insert(results).values(result_row(result, self._now())))
                 except IntegrityError as error:
                     raise Conflict(f"job {result.job_id} has a result already") from error
             return after
@@ -132,11 +148,12 @@ class SqlJobStore:
         self._engine.dispose()
 
     def _write(self, connection: Connection, seen: Snapshot, change: JobChange) -> Snapshot:
-        row = connection.execute(
+        row = _execute(
+            connection,
             update(jobs)
             .where(jobs.c.job_id == seen.job.job_id, jobs.c.revision == seen.version)
             .values(**change_row(change, self._now()), revision=jobs.c.revision + 1)
-            .returning(jobs, self._read_at())
+            .returning(jobs, self._read_at()),
         ).one_or_none()
         if row is None:
             raise Conflict(seen.job.job_id)
@@ -152,6 +169,14 @@ class SqlJobStore:
         if self._embedded:
             return literal(datetime.now(UTC), UtcTime).label("read_at")
         return func.clock_timestamp(type_=UtcTime).label("read_at")
+
+
+def _execute(connection: Connection, statement: Executable) -> CursorResult[Any]:
+    """Run a write; what the driver cannot even encode is refused."""
+    try:
+        return connection.execute(statement)
+    except (OverflowError, UnicodeError) as error:
+        raise RecordRefused(f"the record cannot be a row: {error}") from error
 
 
 def _columns(row: Row[Any]) -> Mapping[str, Any]:
