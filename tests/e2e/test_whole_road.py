@@ -371,3 +371,30 @@ def test_a_queued_job_that_its_owner_cancels_never_runs(stack: Stack) -> None:
 
     assert (job["status"], job["errorCode"]) == ("failed", "CANCELLED")
     assert job.get("attempt", 0) == 0
+
+
+def test_a_job_written_while_no_worker_is_there_runs_when_one_comes(stack: Stack) -> None:
+    alice = stack.user("alice")
+    assert stack.stop("serve") == 0
+    try:
+        job_id = alice.submit(WHEEL)
+        waiting = alice.wait_for(job_id, lambda job: job.get("rank") is not None)
+        assert waiting["status"] == "queued"
+    finally:
+        stack.start("serve")
+
+    assert alice.wait_for_end(job_id)["status"] == "completed"
+
+
+def test_a_job_written_while_the_control_service_is_away_is_admitted_later(stack: Stack) -> None:
+    alice = stack.user("alice")
+    answered, unheard = len(stack.event_answers), stack.unheard_events
+    assert stack.stop("control") == 0
+    try:
+        job_id = alice.submit(WHEEL)
+        eventually(lambda: stack.unheard_events > unheard, "nobody answers the event")
+    finally:
+        stack.start("control")
+
+    assert alice.wait_for_end(job_id)["status"] == "completed"
+    assert stack.event_answers[answered:] == [204]

@@ -11,7 +11,7 @@ from tests.support.trigger_bridge import Delivery
 class Eventarc:
     """Delivers events to a service over HTTP until it answers with 2xx, as Eventarc does.
 
-    ``statuses`` are all answers so far.
+    ``statuses`` are all answers so far; ``unheard`` counts the posts that nobody answered.
     """
 
     def __init__(self, url: str, *, patience: float = 30.0) -> None:
@@ -20,6 +20,7 @@ class Eventarc:
         self._patience = patience
         self._closed = threading.Event()
         self.statuses: list[int] = []
+        self.unheard = 0
 
     def deliver(self, delivery: Delivery) -> None:
         """Post one event; pauses between tries, gives up after ``patience`` seconds."""
@@ -36,6 +37,7 @@ class Eventarc:
         try:
             answer = self._http.post(self._url, content=delivery.body, headers=delivery.headers)
         except httpx.TransportError:
+            self.unheard += 1
             return False
         self.statuses.append(answer.status_code)
         return answer.is_success

@@ -44,14 +44,15 @@ class Stack:
         firestore_emulator.load_rules(self.project, (ROOT / "firestore.rules").read_text())
         pubsub.create_topic(self.project, TOPIC)
         self.http = httpx.Client(timeout=120.0, trust_env=False)
+        self._ports = {"serve": free_port(), "control": free_port()}
         self._servers: dict[str, Server] = {}
         try:
-            self.worker_url = self._start("serve")
-            self.control_url = self._start("control")
-            for command in self._servers:
+            for command in self._ports:
+                self._launch(command)
+            for command in self._ports:
                 self._wait_until_ready(command)
         except BaseException:
-            self._stop()
+            self._stop_all()
             raise
         self._eventarc = Eventarc(f"{self.control_url}/events/firestore")
         pubsub.create_subscription(
@@ -66,6 +67,11 @@ class Stack:
     def event_answers(self) -> list[int]:
         """The statuses with which the control service has answered events."""
         return self._eventarc.statuses
+
+    @property
+    def unheard_events(self) -> int:
+        """How often an event was posted while nobody was there to answer."""
+        return self._eventarc.unheard
 
     def user(self, uid: str) -> "StackUser":
         """A signed-in user's view, under the security rules."""
@@ -82,11 +88,24 @@ class Stack:
         lines = [line for line in text.splitlines() if line.startswith(sample)]
         return int(float(lines[0].removeprefix(sample))) if lines else 0
 
-    def restart_worker(self) -> None:
-        """Stop the worker, and start a fresh one at the same address."""
-        self._servers["serve"].stop()
-        self._start("serve", int(self.worker_url.rpartition(":")[2]))
-        self._wait_until_ready("serve")
+    @property
+    def worker_url(self) -> str:
+        return self._url("serve")
+
+    @property
+    def control_url(self) -> str:
+        return self._url("control")
+
+    def stop(self, command: str) -> int:
+        """End ``serve`` or ``control`` with SIGTERM; its exit status."""
+        server = self._servers.pop(command)
+        server.stop()
+        return int(server.process.returncode)
+
+    def start(self, command: str) -> None:
+        """Start ``serve`` or ``control`` afresh, at its old address."""
+        self._launch(command)
+        self._wait_until_ready(command)
 
     def logs(self) -> str:
         """What both services have written."""
@@ -95,15 +114,17 @@ class Stack:
     def close(self) -> None:
         self._eventarc.close()
         self.emulator.bridge.off(self.project)
-        self._stop()
+        self._stop_all()
 
-    def _stop(self) -> None:
+    def _stop_all(self) -> None:
         for server in self._servers.values():
             server.stop()
         self.http.close()
 
-    def _start(self, command: str, port: int | None = None) -> str:
-        port = port or free_port()
+    def _url(self, command: str) -> str:
+        return f"http://127.0.0.1:{self._ports[command]}"
+
+    def _launch(self, command: str) -> None:
         program = Path(sys.executable).with_name("backtest-worker")
         environment = {
             **os.environ,
@@ -114,15 +135,13 @@ class Stack:
             "CANDLES": str(self.candles),
             "ARTIFACTS": str(self.artifacts),
             "HOST": "127.0.0.1",
-            "PORT": str(port),
+            "PORT": str(self._ports[command]),
             "LOG_FORMAT": "json",
         }
         self._servers[command] = Server(command, [str(program), command], env=environment)
-        return f"http://127.0.0.1:{port}"
 
     def _wait_until_ready(self, command: str) -> None:
-        url = {"serve": self.worker_url, "control": self.control_url}[command]
-        self._servers[command].wait_until(lambda: self._is_ready(url))
+        self._servers[command].wait_until(lambda: self._is_ready(self._url(command)))
 
     def _is_ready(self, url: str) -> bool:
         try:

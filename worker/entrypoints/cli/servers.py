@@ -19,15 +19,10 @@ def serve(host: str | None, port: int | None) -> None:
 @click.option("--port", type=click.IntRange(0, 65535), default=None, help="Default: PORT.")
 def control(host: str | None, port: int | None) -> None:
     """Run the control service: it takes jobs from users and events, and runs none."""
-    from worker.bootstrap import build_services
-    from worker.entrypoints.control_app import create_control_app
-    from worker.entrypoints.serving import serve_app
-    from worker.logs import configure_logging
+    from worker.entrypoints.control_server import serve_control
     from worker.settings import load_settings
 
-    settings = load_settings(**_given(host=host, port=port))
-    configure_logging(settings.log_style)
-    serve_app(create_control_app(build_services(settings)), settings)
+    serve_control(load_settings(**_given(host=host, port=port)))
 
 
 def _given(**options: str | int | None) -> dict[str, str | int]:
