@@ -122,6 +122,14 @@ def test_probes_and_documentation_are_open(control: Control, path: str) -> None:
     assert control.client.get(path).status_code == 200
 
 
+def test_the_documentation_says_which_routes_want_a_token(control: Control) -> None:
+    paths = control.client.get("/openapi.json").json()["paths"]
+    guarded = {
+        path for path, methods in paths.items() for about in methods.values() if "security" in about
+    }
+    assert guarded == {path for path in paths if path.startswith("/v1/")}
+
+
 def test_a_certificate_server_that_is_away_is_503() -> None:
     def fetch(url: str) -> Certificates:
         raise CertificatesUnavailable(url)

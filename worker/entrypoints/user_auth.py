@@ -5,50 +5,48 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Header
+from fastapi import Depends
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from worker.entrypoints.problems import Problem
-from worker.oidc import (
-    CertificatesUnavailable,
-    InvalidToken,
-    TokenVerifier,
-    bearer_token,
-    firebase_user,
-)
+from worker.oidc import CertificatesUnavailable, InvalidToken, TokenVerifier, firebase_user
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """``is_admin`` is the custom claim ``admin: true``."""
+    """``user_id`` owns what the request makes and sees."""
 
     user_id: str
-    is_admin: bool = False
 
 
-CurrentUser = Callable[[str | None], User]
+#: A FastAPI dependency.
+CurrentUser = Callable[..., User]
+
+_Bearer = Annotated[
+    HTTPAuthorizationCredentials | None,
+    Depends(HTTPBearer(auto_error=False, description="A Firebase ID token.")),
+]
 
 
 def local_user(user_id: str) -> CurrentUser:
-    """A FastAPI dependency without authentication: everybody is ``user_id``."""
+    """Without authentication everybody is ``user_id``."""
 
-    def identify(authorization: Annotated[str | None, Header()] = None) -> User:  # noqa: ARG001
+    def identify() -> User:
         return User(user_id)
 
     return identify
 
 
 def signed_in_user(verifier: TokenVerifier) -> CurrentUser:
-    """A FastAPI dependency that wants a Firebase ID token."""
+    """The user of a Firebase ID token; 401 without a good one."""
 
-    def identify(authorization: Annotated[str | None, Header()] = None) -> User:
-        token = bearer_token(authorization)
-        if token is None:
+    def identify(credentials: _Bearer) -> User:
+        if credentials is None:
             raise _sign_in("Sign in: a Firebase ID token is required.")
         try:
-            claims = verifier.verify(token)
-            return User(firebase_user(claims), claims.get("admin") is True)
+            return User(firebase_user(verifier.verify(credentials.credentials)))
         except InvalidToken as error:
             logger.info("refused a user's token: %s", error, extra={"event": "token_refused"})
             raise _sign_in("Sign in again: the token is not valid or has expired.") from None
