@@ -31,18 +31,22 @@ def walk(
     first: int = NEW_YEAR,
     volatility: float = 0.02,
 ) -> Candles:
-    """A random walk from 100 with gaps between a close and the next open."""
+    """A random walk from 100 with gaps between a close and the next open.
+
+    Prices are in cents, so that the last bit of numpy's ``exp`` does not decide them.
+    """
     random = np.random.default_rng(seed)
-    close = 100.0 * np.exp(np.cumsum(random.normal(0.0, volatility, count)))
-    open_ = np.concatenate(([100.0], close[:-1])) * np.exp(random.normal(0.0, 0.003, count))
+    close = np.round(100.0 * np.exp(np.cumsum(random.normal(0.0, volatility, count))), 2)
+    gaps = np.exp(random.normal(0.0, 0.003, count))
+    open_ = np.round(np.concatenate(([100.0], close))[:count] * gaps, 2)
     spread = np.exp(np.abs(random.normal(0.0, 0.006, (2, count))))
     return Candles(
         symbol,
         timeframe,
         every(timeframe, count, first),
         open_,
-        np.maximum(open_, close) * spread[0],
-        np.minimum(open_, close) / spread[1],
+        np.round(np.maximum(open_, close) * spread[0], 2),
+        np.round(np.minimum(open_, close) / spread[1], 2),
         close,
         random.integers(1, 1_000_000, count).astype(np.float64),
     )

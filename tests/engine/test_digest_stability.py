@@ -1,0 +1,54 @@
+"""The same numbers from every process: hash seeds, chunk sizes, compiled or not, SIMD or not."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def digests(settings: Mapping[str, str], *arguments: str) -> list[str]:
+    found = subprocess.run(
+        [sys.executable, str(ROOT / "tests" / "support" / "digests.py"), *arguments],
+        env={**os.environ, **settings},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=240,
+    )
+    return found.stdout.split()
+
+
+@pytest.fixture(scope="module")
+def usual() -> list[str]:
+    found = digests({"PYTHONHASHSEED": "0"})
+    assert len(found) == len(set(found)) == 12
+    return found
+
+
+@pytest.mark.parametrize("seed", ["1", "4242"])
+def test_the_hash_seed_makes_no_difference(usual: list[str], seed: str) -> None:
+    assert digests({"PYTHONHASHSEED": seed}) == usual
+
+
+@pytest.mark.parametrize("bars", ["1", "37"])
+def test_the_size_of_chunks_makes_no_difference(usual: list[str], bars: str) -> None:
+    assert digests({}, bars) == usual
+
+
+def test_the_compiler_makes_no_difference(usual: list[str]) -> None:
+    assert digests({"NUMBA_DISABLE_JIT": "1"}) == usual
+
+
+def test_wide_instructions_make_no_difference(usual: list[str]) -> None:
+    """numpy and the C library choose other code on older processors."""
+    older = {
+        "NPY_DISABLE_CPU_FEATURES": "X86_V4 X86_V3",
+        "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-FMA,-FMA4,-AVX2,-AVX512F",
+    }
+    assert digests(older) == usual
