@@ -1,7 +1,11 @@
 """Indicators equal TA-Lib's, decide ties exactly, and know nothing of later bars."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -308,3 +312,27 @@ def test_a_period_of_one_is_the_price_itself() -> None:
 def test_large_values_keep_their_precision() -> None:
     volume = np.random.default_rng(5).integers(10**11, 10**13, 500).astype(np.float64)
     np.testing.assert_allclose(indicators.sma(volume, 50), talib.SMA(volume, 50), rtol=1e-14)
+
+
+_PRINT_BITS = """
+from tests.engine.test_indicators import every_output, prices
+for kind in ("random", "ticks", "steps"):
+    for name, values in every_output(prices(kind, 100.1, 300), 14).items():
+        print(kind, name, values.tobytes().hex())
+"""
+
+
+def test_without_the_compiler_the_bits_are_the_same() -> None:
+    def bits(**extra: str) -> str:
+        return subprocess.run(
+            [sys.executable, "-W", "error:::engine", "-c", _PRINT_BITS],
+            env={**os.environ, **extra},
+            cwd=Path(__file__).parents[2],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+
+    compiled = bits()
+    assert len(compiled) > 100_000
+    assert bits(NUMBA_DISABLE_JIT="1") == compiled
