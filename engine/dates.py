@@ -2,7 +2,6 @@
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,8 +53,15 @@ def time_strings(times: NDArray[np.int64]) -> list[str]:
         bar = int(np.argmax((times < _EARLIEST) | (times > _LATEST)))
         raise DataError(f"bar {bar}: its time lies outside the years 1 to 9999", bar)
     seconds = times.astype("datetime64[ms]").astype("datetime64[s]")
-    strings: list[Any] = np.datetime_as_string(seconds, unit="s", timezone="UTC").tolist()
+    strings: list[str] = []
+    for start in range(0, len(seconds), _AT_ONCE):
+        some = seconds[start : start + _AT_ONCE]
+        strings += np.datetime_as_string(some, unit="s", timezone="UTC").tolist()
     return strings
+
+
+#: numpy writes strings without letting other threads run, so a long column goes in parts.
+_AT_ONCE = 10_000
 
 
 _EARLIEST = int(np.datetime64("0001-01-01", "ms").astype(np.int64))

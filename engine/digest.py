@@ -7,8 +7,11 @@ version's first release, so that abilities added later do not change old digests
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+#: Longer lists are written to JSON in pieces of this many items.
+PIECE_ITEMS = 10_000
 
 RESULT_KEYS = (
     "dataFingerprint",
@@ -44,10 +47,33 @@ def digest(value: Any) -> str:
     Raises:
         ValueError: it holds NaN or infinity.
     """
-    text = json.dumps(
+    hasher = hashlib.sha256()
+    for piece in _canonical(value):
+        hasher.update(piece.encode())
+    return f"sha256:{hasher.hexdigest()}"
+
+
+def _canonical(value: Any) -> Iterator[str]:
+    """The canonical JSON in pieces: in one, a long curve would hold the interpreter for seconds,
+    and no other thread of the process could run meanwhile.
+    """
+    if isinstance(value, Mapping):
+        for place, key in enumerate(sorted(value)):
+            yield f"{',' if place else '{'}{_json(key)}:"
+            yield from _canonical(value[key])
+        yield "}" if value else "{}"
+    elif isinstance(value, list) and len(value) > PIECE_ITEMS:
+        for start in range(0, len(value), PIECE_ITEMS):
+            yield ("," if start else "[") + _json(value[start : start + PIECE_ITEMS])[1:-1]
+        yield "]"
+    else:
+        yield _json(value)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     )
-    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def result_digest(document: Mapping[str, Any]) -> str:
