@@ -111,7 +111,9 @@ def alpha_and_beta(
             deviation = market[i] - mean
             covariance += deviation * returns[i]
             variance += deviation * deviation
-    if variance / count < 1e-30:
+    covariance /= count
+    variance /= count
+    if variance < 1e-30:
         return math.nan, math.nan
     beta = covariance / variance
     rest = 0.0

@@ -83,11 +83,14 @@ def test_a_long_curve_of_small_returns() -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(
-    pairs=st.lists(st.tuples(st.floats(1.0, 1e5), st.floats(0.01, 1e4)), min_size=1, max_size=60),
+    factors=st.lists(st.tuples(st.floats(0.5, 1.6), st.floats(0.5, 1.6)), min_size=1, max_size=60),
     yearly=st.sampled_from([52.0, 252.0, 365.0, 1638.0]),
 )
-def test_any_curve(pairs: list[tuple[float, float]], yearly: float) -> None:
-    assert_same([pair[0] for pair in pairs], [pair[1] for pair in pairs], yearly)
+def test_any_curve(factors: list[tuple[float, float]], yearly: float) -> None:
+    """Up to plus 60 % or minus half a bar; wilder ones are lost in rounding before any formula."""
+    equity = 1000.0 * np.cumprod([factor for factor, _ in factors])
+    close = 50.0 * np.cumprod([factor for _, factor in factors])
+    assert_same(equity.tolist(), close.tolist(), yearly)
 
 
 @pytest.mark.parametrize(
