@@ -19,7 +19,7 @@ def rules() -> list[str]:
 
 
 @cache
-def tests_in(path: str) -> frozenset[str]:
+def functions_in(path: str) -> frozenset[str]:
     file = ROOT / path
     if not file.is_file():
         return frozenset()
@@ -35,12 +35,12 @@ def test_the_page_has_rules() -> None:
 def test_a_rule_names_tests_that_exist(rule: str) -> None:
     assert ENDS_WITH_A_TEST.search(rule), "a rule ends with the id of its test"
     missing = [
-        f"{path}::{name}" for path, name in TEST_ID.findall(rule) if name not in tests_in(path)
+        f"{path}::{name}" for path, name in TEST_ID.findall(rule) if name not in functions_in(path)
     ]
     assert missing == []
 
 
 def test_a_name_that_is_no_test_is_noticed() -> None:
-    assert "test_a_name_that_is_no_test_is_noticed" in tests_in("tests/test_assumptions.py")
-    assert "test_something_else" not in tests_in("tests/test_assumptions.py")
-    assert tests_in("tests/no_such_file.py") == frozenset()
+    assert "test_a_name_that_is_no_test_is_noticed" in functions_in("tests/test_assumptions.py")
+    assert "test_something_else" not in functions_in("tests/test_assumptions.py")
+    assert functions_in("tests/no_such_file.py") == frozenset()
