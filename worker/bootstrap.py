@@ -150,6 +150,7 @@ def build_worker(
             backtesting,
             timeout_seconds=settings.job_timeout_seconds,
             shutting_down=shutdown.is_set,
+            monotonic=services.clock.monotonic,
         ),
         drain=drain,
         local_drain=_local_drain(services, drain, shutdown),
@@ -176,8 +177,10 @@ def run_limits(settings: Settings) -> RunLimits:
 
 
 def drain_limits(settings: Settings) -> DrainLimits:
-    """How long after its ring a job may still be claimed."""
-    spare = settings.ack_deadline_seconds - settings.job_timeout_seconds - OVERHEAD_SECONDS
+    """How long after its ring a job may still be claimed. Half of the overhead is for waiting, so
+    that a ring finds time for a job however tight the other settings are.
+    """
+    spare = settings.ack_deadline_seconds - settings.job_timeout_seconds - OVERHEAD_SECONDS / 2
     return DrainLimits(first=spare, further=settings.drain_seconds)
 
 

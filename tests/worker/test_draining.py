@@ -65,16 +65,25 @@ def test_a_ring_that_waited_too_long_for_its_turn_rings_again_instead() -> None:
     parts = make_worker()
     job = parts.queue("j1")
     arrived = parts.clock.monotonic()
-    parts.clock.advance(41)
+    parts.clock.advance(51)
     assert parts.worker.drain.drain(arrived, job) == 0
     assert parts.job("j1").status is JobStatus.QUEUED
     assert [ring.job_id for ring in parts.doorbell.rings] == ["j1"]
 
 
-def test_a_first_job_claimed_last_minute_still_fits_the_ack_deadline() -> None:
-    limits = drain_limits(load_settings(ack_deadline_seconds=600, job_timeout_seconds=540))
-    assert limits.first + 540 + 20 <= 600
-    assert limits.further == 30
+@pytest.mark.parametrize(("timeout", "drain"), [(540, 30), (580, 0), (1, 30)])
+def test_a_first_job_claimed_last_minute_still_fits_the_ack_deadline(
+    timeout: int, drain: int
+) -> None:
+    limits = drain_limits(load_settings(job_timeout_seconds=timeout, drain_seconds=drain))
+    assert 10 <= limits.first <= 600 - timeout - 10
+    assert limits.further == drain
+
+
+def test_with_the_tightest_settings_a_ring_still_runs_a_job() -> None:
+    parts = make_worker(job_timeout_seconds=580, drain_seconds=0)
+    parts.queue("j1")
+    assert parts.drain() == 1
 
 
 def test_a_job_whose_lease_is_lost_does_not_stop_the_drain() -> None:

@@ -5,6 +5,7 @@ import threading
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from worker import logs
 from worker.jobs.errors import DoorbellUnavailable, LeaseLost, StoreUnavailable
 from worker.jobs.job import Job, Snapshot
 from worker.jobs.states import JobStatus
@@ -99,7 +100,13 @@ class Drain:
     def ring(self, job: Job) -> None:
         """Ring; if that fails, the sweep will."""
         try:
-            self._doorbell.ring(Ring(job_id=job.job_id, engine_version=job.engine_version or ""))
+            self._doorbell.ring(
+                Ring(
+                    job_id=job.job_id,
+                    engine_version=job.engine_version or "",
+                    traceparent=logs.current_traceparent(),
+                )
+            )
         except DoorbellUnavailable as error:
             logger.warning(
                 "could not ring: %s",
