@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from engine.cycles import CycleColumns, averages, describe
 from engine.dates import time_strings
 from engine.metrics import Market, metrics_of
-from engine.regimes import Regime, RegimeRule, regimes_of, segments_of
+from engine.regimes import Regime, RegimeRule, Segment, regimes_of, segments_of
 from engine.result import (
     BacktestResult,
     CycleStats,
@@ -71,6 +72,10 @@ _REGIMES: Mapping[int, RegimeName] = {
     Regime.SIDEWAYS: "sideways",
 }
 
+_TRADES = TypeAdapter(list[Trade])
+_CYCLES = TypeAdapter(list[CycleStats])
+_SEGMENTS = TypeAdapter(list[RegimeSegment])
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
@@ -112,16 +117,7 @@ def report(run: Run) -> BacktestResult:
         cycles_completed=overall.count,
         notes=_bounded(simulation.notes),
         cycles=_cycles(simulation.cycles, columns, run.cycle_sleeves),
-        regime_segments=[
-            RegimeSegment.model_construct(
-                regime=_REGIMES[segment.regime],
-                start_date=stamps[segment.start_index],
-                end_date=stamps[segment.end_index],
-                start_index=segment.start_index,
-                end_index=segment.end_index,
-            )
-            for segment in segments_of(regimes)
-        ],
+        regime_segments=_segments(segments_of(regimes), stamps),
         avg_cycle_return=overall.avg_return,
         avg_cycle_duration_days=overall.avg_duration_days,
         assignment_rate=overall.assignment_rate,
@@ -138,6 +134,20 @@ def report(run: Run) -> BacktestResult:
     )
 
 
+def _segments(segments: Sequence[Segment], stamps: Sequence[str]) -> list[RegimeSegment]:
+    starts = [segment.start_index for segment in segments]
+    ends = [segment.end_index for segment in segments]
+    return _SEGMENTS.validate_python(
+        _rows(
+            regime=[_REGIMES[segment.regime] for segment in segments],
+            start_date=[stamps[bar] for bar in starts],
+            end_date=[stamps[bar] for bar in ends],
+            start_index=starts,
+            end_index=ends,
+        )
+    )
+
+
 def _metrics(run: Run) -> Metrics:
     figures = metrics_of(run.simulation, run.market, run.starting_capital, run.bars_per_year)
     wheel = run.simulation.wheel
@@ -147,105 +157,68 @@ def _metrics(run: Run) -> Metrics:
 def _trades(
     trades: TradeTable, stamps: Sequence[str], sleeves: Sequence[int] | None
 ) -> list[Trade]:
-    """Rows are made without validation: a run may have tens of thousands."""
-    expiries = time_strings(np.where(np.isnan(trades.strike), 0, trades.expiry) * DAY)
-    rows = zip(
-        trades.instrument.tolist(),
-        trades.entry_index.tolist(),
-        trades.exit_index.tolist(),
-        trades.side.tolist(),
-        _numbers(trades.quantity),
-        _numbers(trades.entry_price),
-        _numbers_or_none(trades.exit_price),
-        _numbers(trades.fees),
-        _numbers(trades.pnl),
-        _numbers(trades.trade_return),
-        trades.exit_reason.tolist(),
-        trades.ambiguous.tolist(),
-        _numbers(trades.mae),
-        _numbers(trades.mfe),
-        _numbers_or_none(trades.strike),
-        expiries,
-        sleeves if sleeves is not None else [None] * len(trades),
-        strict=True,
-    )
-    return [
-        Trade.model_construct(
-            instrument=_INSTRUMENTS[instrument],
-            entry_index=entry,
-            exit_index=exit_ if exit_ != NO_INDEX else None,
-            entry_time=stamps[entry],
-            exit_time=stamps[exit_] if exit_ != NO_INDEX else None,
-            side=_SIDES[side],
-            quantity=quantity,
-            entry_price=entry_price,
-            exit_price=exit_price,
-            fees=fees,
-            pnl=pnl,
-            trade_return=trade_return,
-            exit_reason=_EXIT_REASONS.get(reason),
-            ambiguous=ambiguous,
-            mae=mae,
-            mfe=mfe,
-            strike=strike if instrument in _OPTIONS else None,
-            expiry=expiry if instrument in _OPTIONS else None,
-            sleeve=sleeve,
+    entries, exits = trades.entry_index.tolist(), trades.exit_index.tolist()
+    is_option = np.isin(trades.instrument, _OPTIONS).tolist()
+    strikes = _numbers_or_none(trades.strike)
+    expiries = time_strings(np.maximum(trades.expiry, 0) * DAY)
+    return _TRADES.validate_python(
+        _rows(
+            instrument=[_INSTRUMENTS[code] for code in trades.instrument.tolist()],
+            entry_index=entries,
+            exit_index=[None if bar == NO_INDEX else bar for bar in exits],
+            entry_time=[stamps[bar] for bar in entries],
+            exit_time=[None if bar == NO_INDEX else stamps[bar] for bar in exits],
+            side=[_SIDES[code] for code in trades.side.tolist()],
+            quantity=_numbers(trades.quantity),
+            entry_price=_numbers(trades.entry_price),
+            exit_price=_numbers_or_none(trades.exit_price),
+            fees=_numbers(trades.fees),
+            pnl=_numbers(trades.pnl),
+            trade_return=_numbers(trades.trade_return),
+            exit_reason=[_EXIT_REASONS.get(code) for code in trades.exit_reason.tolist()],
+            ambiguous=trades.ambiguous.tolist(),
+            mae=_numbers(trades.mae),
+            mfe=_numbers(trades.mfe),
+            strike=[
+                strike if has else None for strike, has in zip(strikes, is_option, strict=True)
+            ],
+            expiry=[day if has else None for day, has in zip(expiries, is_option, strict=True)],
+            sleeve=sleeves if sleeves is not None else [None] * len(trades),
         )
-        for (
-            instrument,
-            entry,
-            exit_,
-            side,
-            quantity,
-            entry_price,
-            exit_price,
-            fees,
-            pnl,
-            trade_return,
-            reason,
-            ambiguous,
-            mae,
-            mfe,
-            strike,
-            expiry,
-            sleeve,
-        ) in rows
-    ]
+    )
 
 
 def _cycles(
     cycles: CycleTable, columns: CycleColumns, sleeves: Sequence[int] | None
 ) -> list[CycleStats]:
-    start_equity, end_equity = _numbers(cycles.start_equity), _numbers(cycles.end_equity)
-    returns = _numbers(columns.cycle_return)
-    assignment_price = _numbers_or_none(cycles.assignment_price)
-    assignment_strike = _numbers_or_none(cycles.assignment_strike)
-    called_away_price = _numbers_or_none(cycles.called_away_price)
-    called_away_strike = _numbers_or_none(cycles.called_away_strike)
-    premium = _numbers_or_none(cycles.premium_collected)
-    return [
-        CycleStats.model_construct(
-            cycle_id=f"{index:0{CYCLE_ID_WIDTH}d}",
-            index=index,
-            start_equity=start_equity[index],
-            end_equity=end_equity[index],
-            cycle_return=returns[index],
-            duration_days=int(columns.duration_days[index]),
-            had_assignment=bool(cycles.had_assignment[index]),
-            outcome=_OUTCOMES.get(int(cycles.outcome[index])),
-            dominant_regime=_REGIMES.get(int(columns.dominant_regime[index])),
-            start_index=int(cycles.start_index[index]),
-            end_index=int(cycles.end_index[index]),
-            assignment_price=assignment_price[index],
-            assignment_strike=assignment_strike[index],
-            called_away_price=called_away_price[index],
-            called_away_strike=called_away_strike[index],
-            premium_collected=premium[index],
-            completed=bool(cycles.completed[index]),
-            sleeve=sleeves[index] if sleeves is not None else None,
+    count = len(cycles)
+    return _CYCLES.validate_python(
+        _rows(
+            cycle_id=[f"{index:0{CYCLE_ID_WIDTH}d}" for index in range(count)],
+            index=list(range(count)),
+            start_equity=_numbers(cycles.start_equity),
+            end_equity=_numbers(cycles.end_equity),
+            cycle_return=_numbers(columns.cycle_return),
+            duration_days=columns.duration_days.tolist(),
+            had_assignment=cycles.had_assignment.tolist(),
+            outcome=[_OUTCOMES.get(code) for code in cycles.outcome.tolist()],
+            dominant_regime=[_REGIMES.get(code) for code in columns.dominant_regime.tolist()],
+            start_index=cycles.start_index.tolist(),
+            end_index=cycles.end_index.tolist(),
+            assignment_price=_numbers_or_none(cycles.assignment_price),
+            assignment_strike=_numbers_or_none(cycles.assignment_strike),
+            called_away_price=_numbers_or_none(cycles.called_away_price),
+            called_away_strike=_numbers_or_none(cycles.called_away_strike),
+            premium_collected=_numbers_or_none(cycles.premium_collected),
+            completed=cycles.completed.tolist(),
+            sleeve=sleeves if sleeves is not None else [None] * count,
         )
-        for index in range(len(cycles))
-    ]
+    )
+
+
+def _rows(**columns: Sequence[Any]) -> list[dict[str, Any]]:
+    """One mapping a row. A run may have tens of thousands, so models are made from them at once."""
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def _numbers(column: NDArray[np.float64]) -> list[float]:
