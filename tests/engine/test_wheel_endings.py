@@ -264,6 +264,18 @@ def test_early_assignment_never_happens_to_puts_without_a_rate(close: float) -> 
     assert endings(parameters, closes)[0] == ("put", None, None)
 
 
+@pytest.mark.parametrize("close", [107.0, 113.3, 140.0, 400.0])
+def test_early_assignment_never_happens_to_calls_without_dividends(close: float) -> None:
+    parameters = {
+        "dte": {"target": 1, "min": 1, "max": 7, "expiries": "weekly"},
+        "riskFreeRate": 0.1,
+        "earlyAssignment": "deepInTheMoney",
+    }
+    dates = every_day(9, date(2024, 1, 4))
+    path = [100.0, 99.0, 99.0, close, close, close * 1.01, close, close, close]
+    assert endings(parameters, path, dates=dates)[2] == ("call", 8, "calledAway")
+
+
 def test_early_assignment_compares_with_what_a_sale_would_bring() -> None:
     """A wide spread makes exercising better than selling even where no rate does."""
     parameters = {"dte": 4, "earlyAssignment": "deepInTheMoney", "spread": 0.2}
