@@ -181,23 +181,35 @@ class StackUser:
     def wait_for(
         self, job_id: str, condition: Callable[[Document], bool], timeout: float = 60.0
     ) -> Document:
-        """Listen until the job fulfils ``condition``; the document then."""
-        seen: list[Document] = []
+        """Listen until the job fulfils ``condition``; the document then.
+
+        A write that meets the emulator while a listener is being set up may never be told, so the
+        document is also read now and then.
+        """
+        last: list[Document] = []
+        lock = threading.Lock()
         fulfilled = threading.Event()
+
+        def look(document: Document) -> None:
+            with lock:
+                if not fulfilled.is_set():
+                    last[:] = [document]
+                    if condition(document):
+                        fulfilled.set()
 
         def on_snapshot(documents: list[Any], *_: object) -> None:
             for document in documents:
-                if not fulfilled.is_set():
-                    seen.append(document.to_dict())
-                    if condition(seen[-1]):
-                        fulfilled.set()
+                look(document.to_dict())
 
+        deadline = time.monotonic() + timeout
         watch = self.client.document(f"backtestJobs/{job_id}").on_snapshot(on_snapshot)
         try:
-            assert fulfilled.wait(timeout), f"{job_id} after {timeout} s: {seen[-1:]}"
+            while not fulfilled.wait(1.0):
+                look(self.job(job_id))
+                assert time.monotonic() < deadline, f"{job_id} after {timeout} s: {_brief(last[0])}"
         finally:
             watch.unsubscribe()
-        return seen[-1]
+        return last[0]
 
     def job(self, job_id: str) -> Document:
         document: Document | None = self.client.document(f"backtestJobs/{job_id}").get().to_dict()
@@ -209,6 +221,11 @@ class StackUser:
             self.client.document(f"backtestResults/{job_id}").get().to_dict()
         )
         return document
+
+
+def _brief(job: Document) -> Document:
+    """Without the config, which may be long."""
+    return {name: value for name, value in job.items() if name != "configUsed"}
 
 
 def eventually(condition: Callable[[], bool], what: str, timeout: float = 30.0) -> None:
