@@ -12,7 +12,7 @@ export PIP_REQUIRE_VIRTUALENV := 1
 .PHONY: help demo test lint format lock clean
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 	@echo 'PYTHON=python3.12 chooses the interpreter (3.11 or newer) that .venv is made with.'
 
 demo: $(VENV)/.runtime ## Run two backtests on real candles, from job to result, on this machine
@@ -70,3 +70,5 @@ $(VENV)/.dev: requirements/dev.lock requirements/runtime.lock pyproject.toml | $
 	@$(PIP) install --require-hashes -r requirements/dev.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $(VENV)/.runtime $@
+
+include deploy/image.mk

@@ -123,6 +123,7 @@ database_location=$(ask "$location" gcloud firestore databases describe --databa
   --format='value(locationId)' --project="$project")
 python3 deploy/indexes.py firestore.indexes.json --database="$database" --project="$project" |
   while IFS= read -r line; do
+    command=()
     eval "command=($line)"
     if [ -n "$dry" ]; then
       run "${command[@]}"

@@ -26,9 +26,12 @@ case $service in
   *) echo "unknown service $service" >&2; exit 64 ;;
 esac
 
+# A failing question ends the script: no permission to look is not the same as nothing there.
 exists() {
-  [ -n "$(gcloud run services list --filter="metadata.name=$service" \
-    --format='value(metadata.name)' "${here[@]}")" ]
+  local found
+  found=$(gcloud run services list --filter="metadata.name=$service" \
+    --format='value(metadata.name)' "${here[@]}") || exit 1
+  [ -n "$found" ]
 }
 
 describe() { gcloud run services describe "$service" --format="$1" "${here[@]}"; }

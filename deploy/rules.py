@@ -26,7 +26,7 @@ MERGE_BY_HAND = 3
 class RulesApi:
     """The three resources that matter: a release points to a ruleset, a ruleset has sources."""
 
-    def __init__(self, project: str, database: str, token: str, base: str = API) -> None:
+    def __init__(self, project: str, database: str, token: str, base: str) -> None:
         self._parent = f"{base}/projects/{project}"
         self._token = token
         suffix = "" if database == "(default)" else f"/{database}"
@@ -102,6 +102,12 @@ def publish(api: RulesApi, rules: str, *, own: bool) -> bool:
     return True
 
 
+def access_token() -> str:
+    """The token of whoever is signed in to gcloud."""
+    command = ["gcloud", "auth", "print-access-token"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("project")
@@ -110,10 +116,7 @@ def main() -> None:
     parser.add_argument("--own", action="store_true", help="this database serves nothing else")
     arguments = parser.parse_args()
     rules = arguments.file.read_text()
-    token = subprocess.run(
-        ["gcloud", "auth", "print-access-token"], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    api = RulesApi(arguments.project, arguments.database, token)
+    api = RulesApi(arguments.project, arguments.database, access_token(), API)
     if not publish(api, rules, own=arguments.own):
         print("This database has rules of somebody else's app, or none that this script released.")
         print("Merge these blocks into them (or pass --own if nothing else uses it):\n")

@@ -36,6 +36,7 @@ podman=deploy/image/podman
 
 if ! "$podman" image exists "docker.io/library/$base"; then
   say "making $base from Debian trixie"
+  # shellcheck disable=SC2016 # $1 is mmdebstrap's own: the directory it fills
   mmdebstrap --quiet --variant=apt --include=python3,python3-pip,python3-venv,ca-certificates \
     --customize-hook='ln -s /usr/bin/python3 "$1/usr/local/bin/python"' \
     trixie "$work/base.tar"

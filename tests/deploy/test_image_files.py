@@ -1,0 +1,128 @@
+"""The Dockerfile and what it uses, as far as it can be told without building it."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import missing
+
+ROOT = Path(__file__).resolve().parents[2]
+TOOLS = ROOT / "var" / "tools" / "bin"
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+
+
+def tool(name: str) -> str:
+    found = shutil.which(name, path=str(TOOLS)) or shutil.which(name)
+    if found is None:
+        missing(f"{name} is not here: make tools")
+        raise AssertionError
+    return found
+
+
+def final_stage() -> str:
+    return DOCKERFILE[DOCKERFILE.rindex("\nFROM ") :]
+
+
+def test_hadolint_has_nothing_to_say() -> None:
+    done = subprocess.run(
+        [tool("hadolint"), str(ROOT / "Dockerfile")], capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_shellcheck_has_nothing_to_say() -> None:
+    scripts = [
+        file
+        for file in sorted((ROOT / "deploy").rglob("*"))
+        if file.is_file() and re.match(rb"#!.*\b(ba)?sh\n", file.read_bytes()[:40])
+    ]
+    done = subprocess.run(
+        [tool("shellcheck"), *map(str, scripts)], capture_output=True, text=True, check=False
+    )
+
+    assert len(scripts) >= 5
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_it_needs_no_builder_of_a_certain_kind() -> None:
+    assert "<<" not in DOCKERFILE
+    assert "--link" not in DOCKERFILE
+    assert "--exclude" not in DOCKERFILE
+    assert "--mount" not in DOCKERFILE
+
+
+def test_the_base_image_can_be_chosen() -> None:
+    assert "ARG BASE_IMAGE=python:3.13-slim\n" in DOCKERFILE
+    assert re.findall(r"^FROM (\S+)", DOCKERFILE, flags=re.MULTILINE) == [
+        "${BASE_IMAGE}",
+        "base",
+        "base",
+    ]
+
+
+def test_dependencies_come_from_the_lock_with_their_hashes() -> None:
+    joined = DOCKERFILE.replace("\\\n", " ")
+    installs = re.findall(r"pip --python \S+ install .*", joined)
+
+    assert len(installs) == 2
+    assert "--require-hashes" in installs[0]
+    assert "--only-binary :all:" in installs[0]
+    assert "--no-deps" in installs[1]
+    assert "--no-index" in installs[1]
+
+
+def test_it_runs_unprivileged_with_commands_in_exec_form() -> None:
+    assert re.search(r"^USER [1-9]\d*:[1-9]\d*$", final_stage(), flags=re.MULTILINE)
+    assert 'ENTRYPOINT ["backtest-worker"]' in final_stage()
+    assert 'CMD ["serve"]' in final_stage()
+
+
+def test_build_and_run_time_name_the_same_processor() -> None:
+    base = DOCKERFILE[: DOCKERFILE.index("AS build")]
+
+    assert "NUMBA_CPU_NAME=x86-64-v3" in base
+    assert 'NUMBA_CPU_FEATURES=""' in base
+    assert DOCKERFILE.count("NUMBA_CPU_") == 2
+    assert DOCKERFILE.count("NUMBA_CACHE_DIR") == 1
+
+
+def test_only_what_the_build_copies_reaches_the_builder() -> None:
+    lines = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line[:1] != "#"]
+    allowed = {line[1:] for line in lines if line.startswith("!")}
+    copied = {
+        source.rstrip("/")
+        for words in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, flags=re.MULTILINE)
+        for source in words.split()[:-1]
+    }
+
+    assert lines[0] == "*"
+    assert copied == allowed
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", "cloudbuild.yaml", "service.yaml", "deploy"])
+def test_no_host_or_secret_of_a_builder_is_written_down(name: str) -> None:
+    place = ROOT / name
+    files = [place] if place.is_file() else [file for file in place.rglob("*") if file.is_file()]
+    for file in files:
+        if file.suffix == ".pyc" or file.name == "tools.lock":
+            continue
+        text = file.read_text()
+        assert not re.search(r"index-url\s*=?\s*http|https?://[^/\s]*:[^/\s]*@", text), file
+        assert not re.search(r"-----BEGIN|AKIA[0-9A-Z]{16}|ya29\.", text), file
+
+
+def test_the_strip_leaves_what_runs(tmp_path: Path) -> None:
+    keep = ["a/code.py", "a/testing/__init__.py", "a/data.so", "pyarrow/lib.so"]
+    remove = ["a/tests/x.py", "a/sub/tests/y.py", "a/test/z.py", "a/types.pyi", "a/b.pxd", "a/l.a"]
+    for name in [*keep, *remove, "pyarrow/include/arrow/api.h"]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+
+    subprocess.run([ROOT / "deploy" / "image" / "strip.sh", tmp_path], check=True)
+
+    left = {str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*") if file.is_file()}
+    assert left == set(keep)

@@ -1,0 +1,251 @@
+"""service.yaml and deploy/control-service.yaml, rendered as the pipeline would."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from deploy.render import audiences, pinned_traffic, read_current, render
+from tests.support.cloud_sdk import ask_sdk
+from worker.settings import Settings, load_settings, require_control_auth, require_worker_auth
+
+ROOT = Path(__file__).resolve().parents[2]
+TEMPLATES = {
+    "backtest-worker": ROOT / "service.yaml",
+    "backtest-control": ROOT / "deploy" / "control-service.yaml",
+}
+VALUES = {
+    "PROJECT": "my-project",
+    "PROJECT_NUMBER": "123",
+    "REGION": "europe-west1",
+    "DATABASE": "(default)",
+    "IMAGE": "europe-west1-docker.pkg.dev/my-project/backtest/backtest-worker@sha256:" + "0" * 64,
+    "MAX_WORKERS": "10",
+}
+SERVING = {
+    "status": {
+        "url": "https://backtest-control-abc-ew.a.run.app",
+        "traffic": [
+            {"revisionName": "backtest-control-r1", "percent": 90},
+            {"revisionName": "backtest-control-r2", "percent": 10, "latestRevision": True},
+            {"revisionName": "backtest-control-r0", "tag": "previous", "url": "https://x"},
+            {"revisionName": "backtest-control-r2", "tag": "candidate", "url": "https://y"},
+        ],
+    }
+}
+#: Cloud Run allows an hour; Pub/Sub cuts a push at its ack deadline.
+LONGEST_REQUEST = 3600
+
+
+def rendered(service: str, current: dict[str, Any] | None = None) -> str:
+    values = {**VALUES, "REVISION": f"{service}-r3", "AUDIENCES": ""}
+    values["AUDIENCES"] = audiences(service, values, current)
+    traffic = pinned_traffic(current, values["REVISION"])
+    return render(TEMPLATES[service].read_text(), values, traffic)
+
+
+def manifest(service: str, current: dict[str, Any] | None = None) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(rendered(service, current))
+    return found
+
+
+def container(service: str) -> dict[str, Any]:
+    found: dict[str, Any] = manifest(service)["spec"]["template"]["spec"]["containers"][0]
+    return found
+
+
+def environment(service: str) -> dict[str, str]:
+    return {item["name"]: item["value"] for item in container(service)["env"]}
+
+
+both = pytest.mark.parametrize("service", sorted(TEMPLATES))
+
+
+@both
+@pytest.mark.parametrize("current", [None, SERVING], ids=["first deploy", "next deploy"])
+def test_the_sdk_decodes_every_field(
+    service: str, current: dict[str, Any] | None, tmp_path: Path
+) -> None:
+    file = tmp_path / "service.yaml"
+    file.write_text(rendered(service, current))
+
+    assert ask_sdk(tmp_path, {"services": [str(file)]})["services"] == [""]
+
+
+def test_the_sdk_check_sees_a_wrong_field(tmp_path: Path) -> None:
+    file = tmp_path / "service.yaml"
+    file.write_text(rendered("backtest-worker").replace("timeoutSeconds: 600", "timeout: 600"))
+
+    assert "timeout" in ask_sdk(tmp_path, {"services": [str(file)]})["services"][0]
+
+
+@both
+def test_annotations_are_ones_that_the_sdk_knows_and_strings(service: str, tmp_path: Path) -> None:
+    known = set(ask_sdk(tmp_path, {})["annotations"])
+    found = manifest(service)
+    annotations = {
+        **found["metadata"]["annotations"],
+        **found["spec"]["template"]["metadata"]["annotations"],
+    }
+
+    assert annotations.keys() <= known
+    assert all(isinstance(value, str) for value in annotations.values())
+
+
+@both
+def test_no_placeholder_is_left(service: str) -> None:
+    assert "${" not in re.sub("#.*", "", rendered(service))
+
+
+@both
+def test_it_scales_from_nothing_and_starts_fast(service: str) -> None:
+    annotations = manifest(service)["spec"]["template"]["metadata"]["annotations"]
+
+    assert annotations["autoscaling.knative.dev/minScale"] == "0"
+    assert int(annotations["autoscaling.knative.dev/maxScale"]) >= 1
+    assert annotations["run.googleapis.com/execution-environment"] == "gen2"
+    assert annotations["run.googleapis.com/startup-cpu-boost"] == "true"
+
+
+@both
+def test_it_runs_as_its_own_account_and_within_limits(service: str) -> None:
+    spec = manifest(service)["spec"]["template"]["spec"]
+
+    assert spec["serviceAccountName"] == f"{service}@my-project.iam.gserviceaccount.com"
+    assert spec["timeoutSeconds"] <= LONGEST_REQUEST
+    assert container(service)["resources"]["limits"] == {"cpu": "1", "memory": "1Gi"}
+    assert container(service)["startupProbe"]["httpGet"]["path"] == "/ready"
+    assert container(service)["livenessProbe"]["httpGet"]["path"] == "/health"
+
+
+def test_the_worker_takes_one_request_at_a_time_for_as_long_as_a_push_may_last() -> None:
+    spec = manifest("backtest-worker")["spec"]["template"]["spec"]
+
+    assert spec["containerConcurrency"] == 1
+    assert spec["timeoutSeconds"] == Settings().ack_deadline_seconds
+    assert manifest("backtest-control")["spec"]["template"]["spec"]["containerConcurrency"] > 1
+
+
+@both
+def test_every_volume_is_mounted_and_belongs_to_the_project(service: str) -> None:
+    spec = manifest(service)["spec"]["template"]["spec"]
+    mounts = {mount["name"]: mount["mountPath"] for mount in container(service)["volumeMounts"]}
+    volumes = {volume["name"]: volume["csi"] for volume in spec["volumes"]}
+    settings = environment(service)
+
+    assert mounts == {"candles": settings["CANDLES"], "artifacts": settings["ARTIFACTS"]}
+    for name, volume in volumes.items():
+        assert volume["volumeAttributes"]["bucketName"] == f"my-project-backtest-{name}"
+
+
+def test_each_service_writes_only_its_own_bucket() -> None:
+    writable = {
+        service: [
+            volume["name"]
+            for volume in manifest(service)["spec"]["template"]["spec"]["volumes"]
+            if not volume["csi"].get("readOnly")
+        ]
+        for service in TEMPLATES
+    }
+
+    assert writable == {"backtest-worker": ["artifacts"], "backtest-control": ["candles"]}
+
+
+@both
+def test_every_variable_is_a_setting(service: str) -> None:
+    assert {name.lower() for name in environment(service)} <= Settings.model_fields.keys()
+
+
+@pytest.mark.parametrize(
+    ("service", "require"),
+    [("backtest-worker", require_worker_auth), ("backtest-control", require_control_auth)],
+)
+def test_the_process_would_start_with_these_settings(
+    service: str, require: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    from_the_image = {"HOST": "0.0.0.0", "PORT": "8080"}
+    for name, value in {**environment(service), **from_the_image, "K_SERVICE": service}.items():
+        monkeypatch.setenv(name, value)
+
+    settings = load_settings()
+
+    require(settings)
+    assert settings.firestore_target == ("my-project", "(default)")
+    assert settings.pubsub_target == ("my-project", "backtest-doorbell")
+
+
+def test_machine_routes_are_open_to_one_account_each() -> None:
+    settings = Settings(oidc_callers=environment("backtest-control")["OIDC_CALLERS"])
+
+    assert settings.callers_of("events") == {"backtest-events@my-project.iam.gserviceaccount.com"}
+    assert settings.callers_of("sweep") == {"backtest-scheduler@my-project.iam.gserviceaccount.com"}
+    assert not settings.callers_of("run")
+
+
+@both
+def test_no_secret_is_written_into_a_manifest(service: str) -> None:
+    for name, value in environment(service).items():
+        assert not re.search(r"PASSWORD|SECRET|KEY|TOKEN", name)
+        # A URL with a password: scheme://user:password@host.
+        assert not re.search(r"://[^/@]+:[^/@]+@", value)
+
+
+def test_a_first_deploy_takes_all_traffic() -> None:
+    assert manifest("backtest-worker")["spec"]["traffic"] == [
+        {"revisionName": "backtest-worker-r3", "percent": 100, "tag": "candidate"}
+    ]
+
+
+def test_a_next_deploy_pins_what_serves_and_takes_nothing() -> None:
+    traffic = manifest("backtest-control", SERVING)["spec"]["traffic"]
+
+    assert traffic == [
+        {"revisionName": "backtest-control-r1", "percent": 90},
+        {"revisionName": "backtest-control-r2", "percent": 10},
+        {"revisionName": "backtest-control-r0", "percent": 0, "tag": "previous"},
+        {"revisionName": "backtest-control-r3", "percent": 0, "tag": "candidate"},
+    ]
+    assert sum(target["percent"] for target in traffic) == 100
+
+
+def test_traffic_without_a_name_or_an_old_name_is_refused() -> None:
+    nameless = {"status": {"traffic": [{"latestRevision": True, "percent": 100}]}}
+    with pytest.raises(ValueError, match="names no revision"):
+        pinned_traffic(nameless, "a-r2")
+    same = {"status": {"traffic": [{"revisionName": "a-r2", "percent": 100}]}}
+    with pytest.raises(ValueError, match="deployed already"):
+        pinned_traffic(same, "a-r2")
+
+
+def test_audiences_are_the_addresses_that_are_known() -> None:
+    known = "https://backtest-control-123.europe-west1.run.app"
+    other = "https://backtest-control-abc-ew.a.run.app"
+
+    assert audiences("backtest-control", VALUES, None).split(",") == [
+        known,
+        f"{known}/events/firestore",
+    ]
+    assert audiences("backtest-control", VALUES, SERVING).split(",") == [
+        known,
+        f"{known}/events/firestore",
+        other,
+        f"{other}/events/firestore",
+    ]
+
+
+def test_a_missing_value_is_an_error() -> None:
+    with pytest.raises(KeyError, match="REVISION"):
+        render("name: ${REVISION}", {}, [])
+
+
+def test_what_describe_prints_is_read_and_nothing_means_not_there(tmp_path: Path) -> None:
+    file = tmp_path / "current.json"
+    file.write_text(json.dumps(SERVING))
+    assert read_current(file) == SERVING
+    file.write_text("\n")
+    assert read_current(file) is None
