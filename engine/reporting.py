@@ -160,7 +160,7 @@ def _trades(
     entries, exits = trades.entry_index.tolist(), trades.exit_index.tolist()
     is_option = np.isin(trades.instrument, _OPTIONS).tolist()
     strikes = _numbers_or_none(trades.strike)
-    expiries = time_strings(np.maximum(trades.expiry, 0) * DAY)
+    expiries = time_strings(np.where(np.isnan(trades.strike), 0, trades.expiry) * DAY)
     return _TRADES.validate_python(
         _rows(
             instrument=[_INSTRUMENTS[code] for code in trades.instrument.tolist()],
