@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from engine.return_kernels import (
     alpha_and_beta,
+    deepest_drawdown,
     drawdowns,
     gains_and_losses,
     moments,
@@ -90,6 +91,7 @@ def metrics_of(
     equity = simulation.equity
     returns = simple_returns(equity, starting_capital)
     mean, deviation, downside, growth = moments(returns)
+    compounded = deepest_drawdown(returns)
     deepest, mean_square, longest = drawdowns(equity, market.times, starting_capital)
     years = len(returns) / bars_per_year
     annualized = power(growth, 1.0 / years) - 1.0
@@ -114,7 +116,7 @@ def metrics_of(
         annualized_volatility=known(deviation * root) if varies else None,
         sharpe=known(mean / deviation * root) if varies else None,
         sortino=known(mean * bars_per_year / shortfall) if varies and shortfall > 0.0 else None,
-        calmar=known(annualized / -deepest) if deepest < 0.0 else None,
+        calmar=known(annualized / -compounded) if compounded < 0.0 else None,
         exposure=float(np.count_nonzero(simulation.holds_position) / len(equity)),
         trade_count=count,
         win_rate=float(np.count_nonzero(pnl > 0.0) / count) if count else None,

@@ -124,6 +124,25 @@ def alpha_and_beta(
 
 
 @kernel
+def deepest_drawdown(returns: NDArray[np.float64]) -> float:
+    """The deepest drawdown of 100 that is compounded at ``returns``, as empyrical finds it.
+
+    It is that of the equity curve but for the last bits, which decide a ratio to a drawdown that
+    is nothing but rounding.
+    """
+    growth = 1.0
+    peak = 100.0
+    deepest = 0.0
+    for i in range(len(returns)):
+        if not math.isnan(returns[i]):
+            growth *= 1.0 + returns[i]
+        value = growth * 100.0
+        peak = max(peak, value)
+        deepest = min(deepest, (value - peak) / peak)
+    return deepest
+
+
+@kernel
 def drawdowns(
     equity: NDArray[np.float64], times: NDArray[np.int64], start: float
 ) -> tuple[float, float, int]:

@@ -110,6 +110,13 @@ def test_degenerate_curves(equity: list[float]) -> None:
     assert_same(equity, prices, 252.0)
 
 
+def test_a_drawdown_that_is_only_rounding() -> None:
+    equity = [1000.0]
+    for bar in range(200):
+        equity.append(np.nextafter(equity[-1], 0.0) if bar % 7 == 0 else equity[-1] + 0.3)
+    assert_same(equity, walk(201, 4).close.tolist(), 252.0)
+
+
 def test_a_market_that_does_not_move_has_no_alpha_and_no_beta() -> None:
     found = ours(np.array([1000.0, 1010.0, 990.0]), np.full(3, 50.0), 1000.0, 252.0)
     assert (found.alpha, found.beta) == (None, None)
