@@ -272,6 +272,26 @@ def test_a_gap_through_a_level_fills_at_the_open_unambiguously(intrabar: Intraba
 
 
 @pytest.mark.parametrize("side", ["long", "short"])
+@pytest.mark.parametrize("intrabar", list(Intrabar))
+@pytest.mark.parametrize("open_", [75.0, 125.0])
+def test_an_open_exactly_at_a_level_fills_there_unambiguously(
+    open_: float, intrabar: Intrabar, side: str
+) -> None:
+    result = held_from_bar_1(
+        [*closes(100.0), (open_, 130.0, 70.0, 100.0)],
+        stop_loss=0.25,
+        take_profit=0.25,
+        intrabar=intrabar,
+        side=side,
+    )
+    is_stop = (open_ < 100.0) == (side == "long")
+    reason = ExitReason.STOP_LOSS if is_stop else ExitReason.TAKE_PROFIT
+    assert result.trades.exit_reason.tolist() == [reason]
+    assert result.trades.exit_price.tolist() == [open_]
+    assert result.trades.ambiguous.tolist() == [False]
+
+
+@pytest.mark.parametrize("side", ["long", "short"])
 @pytest.mark.parametrize(
     ("intrabar", "low", "high", "takes_high"),
     [
@@ -373,6 +393,21 @@ def test_a_short_that_loses_everything_is_ruin() -> None:
         "Ruin on bar 2 (1970-01-03 00:00 UTC): equity was zero or less at the close; "
         "nothing is opened afterwards and equity stays constant."
     ]
+
+
+def test_equity_of_exactly_zero_is_ruin() -> None:
+    result = run(closes(100.0, 100.0, 200.0, 50.0), {"short_entry": [0]})
+    assert result.trades.exit_reason.tolist() == [ExitReason.RUIN]
+    assert result.equity.tolist() == [1_000.0, 1_000.0, 0.0, 0.0]
+    assert result.notes[0].startswith("Ruin on bar 2")
+
+
+def test_ruin_by_the_fee_of_the_last_sale_is_noted() -> None:
+    rules = FillRules(fee_per_trade=600.0, close_at_end=True)
+    result = run(closes(10.0, 10.0), {"long_entry": [0]}, rules)
+    assert result.trades.exit_reason.tolist() == [ExitReason.END_OF_DATA]
+    assert result.equity[-1] == pytest.approx(-200.0)
+    assert result.notes[0].startswith("Ruin on bar 1")
 
 
 def test_exits_are_never_shrunk_and_fees_alone_can_ruin() -> None:
