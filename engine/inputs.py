@@ -11,8 +11,15 @@ from engine.errors import DataNotFoundError
 from engine.series import volatility_symbol
 from engine.timeframes import TIMEFRAMES
 
-#: What ``run_backtest`` takes: candles of the config's symbol, or candles by symbol.
-Given = Candles | Mapping[str, Candles] | None
+#: Candles by symbol.
+Given = Mapping[str, Candles]
+
+
+def by_symbol(config: BacktestConfig, candles: Candles | Given | None) -> Given:
+    """Candles that come alone are those of the config's symbol, whatever they are called."""
+    if isinstance(candles, Candles):
+        return {config.symbol: candles}
+    return candles or {}
 
 
 def bars_of(config: BacktestConfig, given: Given) -> Candles:
@@ -52,8 +59,6 @@ def volatility_series(config: BacktestConfig, bars: Candles, given: Given) -> Ma
     symbol = volatility_symbol(config)
     if symbol is None:
         return {}
-    if isinstance(given, Candles) and given.symbol != symbol:
-        given = None
     stored = _of_symbol(given, symbol, config.timeframe)
     first = int(np.searchsorted(stored.times, bars.times[0], side="right")) - 1
     last = int(np.searchsorted(stored.times, bars.times[-1], side="right"))
@@ -71,7 +76,7 @@ def fingerprint_of(bars: Candles, series: Mapping[str, Candles]) -> str:
 
 
 def _of_symbol(given: Given, symbol: str, timeframe: str) -> Candles:
-    candles = given if isinstance(given, Candles) else (given or {}).get(symbol)
+    candles = given.get(symbol)
     if candles is None:
         raise DataNotFoundError(f"no candles of {symbol} {timeframe}")
     if candles.timeframe != timeframe:

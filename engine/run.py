@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from engine.candles import Candles
 from engine.config import BacktestConfig
-from engine.inputs import Given
+from engine.inputs import by_symbol
 from engine.metrics import Market
 from engine.parsing import parse_config
 from engine.portfolio import run_portfolio
@@ -17,7 +18,7 @@ from engine.versions import ENGINE_VERSION
 
 def run_backtest(
     config: BacktestConfig | Mapping[str, Any],
-    candles: Given = None,
+    candles: Candles | Mapping[str, Candles] | None = None,
     on_progress: OnProgress | None = None,
     should_stop: ShouldStop | None = None,
 ) -> BacktestResult:
@@ -33,9 +34,10 @@ def run_backtest(
     """
     if not isinstance(config, BacktestConfig):
         config = parse_config(config)
+    given = by_symbol(config, candles)
     if isinstance(config.parameters, PortfolioParameters):
-        return report(run_portfolio(config, config.parameters, candles, on_progress, should_stop))
-    run = run_single(config, candles, on_progress, should_stop)
+        return report(run_portfolio(config, config.parameters, given, on_progress, should_stop))
+    run = run_single(config, given, on_progress, should_stop)
     return report(
         Run(
             config_used=config.to_document(run.bars_per_year),

@@ -306,6 +306,11 @@ def echoed_sleeves(raw: dict[str, Any]) -> list[dict[str, Any]]:
     return sleeves
 
 
+def test_a_sleeves_capital_is_its_weight_times_the_portfolios() -> None:
+    (part,) = echoed_sleeves(portfolio(sleeve(0.5, startingCapital=123)))
+    assert part["config"]["startingCapital"] == 5000.0
+
+
 def test_a_price_path_is_inherited() -> None:
     raw = portfolio(sleeve(), sleeve(pricePath=[5, 6]), pricePath=[1, 2, 3])
     assert [part["config"]["pricePath"] for part in echoed_sleeves(raw)] == [

@@ -151,6 +151,12 @@ def test_a_sleeve_without_candles_ends_the_run() -> None:
         portfolio(sleeve(1.0, symbol="GLD"))
 
 
+def test_candles_that_come_alone_are_the_portfolios_own() -> None:
+    raw = config("portfolio", parameters={"sleeves": [sleeve(0.5), sleeve(0.5, symbol="QQQ")]})
+    with pytest.raises(DataNotFoundError, match="QQQ"):
+        run_backtest(raw, SPY)
+
+
 def test_progress_goes_through_the_sleeves() -> None:
     heard: list[float] = []
     raw = config("portfolio", parameters={"sleeves": [sleeve(0.5), sleeve(0.5)]})
