@@ -43,6 +43,11 @@ class Telemetry:
         self._lost = Counter(
             "backtest_leases_lost", "Attempts that lost their lease.", registry=self._registry
         )
+        self._beats = Counter(
+            "backtest_heartbeats",
+            "Beats of running jobs that the store confirmed.",
+            registry=self._registry,
+        )
         self._pushes = Counter(
             "backtest_pushes",
             "Push deliveries by what became of them.",
@@ -65,6 +70,9 @@ class Telemetry:
         status = "released" if job.status is JobStatus.QUEUED else job.status
         self._ended.labels(status, job.error_code or "").inc()
         self._seconds.observe(seconds)
+
+    def beat(self) -> None:
+        self._beats.inc()
 
     def lease_lost(self) -> None:
         self._lost.inc()

@@ -390,3 +390,4 @@ def test_progress_reaches_the_document_in_mid_run() -> None:
     parts.engine.script = script
     parts.drain()
     assert seen == [0.5]
+    assert parts.metric("backtest_heartbeats_total") >= 1

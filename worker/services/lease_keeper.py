@@ -76,9 +76,11 @@ class LeaseKeeper:
         clock: Clock,
         timing: KeeperTiming,
         shutdown: threading.Event,
-        on_beat: Callable[[], None] = lambda: None,
+        on_beat: Callable[[], None],
     ) -> None:
-        """``claimed_at``: the monotonic clock just before the claim was sent."""
+        """``claimed_at``: the monotonic clock just before the claim was sent. ``on_beat`` is called
+        after each beat that the store confirmed.
+        """
         self._store = store
         self._seen = claimed
         self._hold = claimed.job.hold()

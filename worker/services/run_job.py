@@ -109,6 +109,7 @@ class Runner:
             clock=self._clock,
             timing=self._limits.timing(job),
             shutdown=self._shutdown,
+            on_beat=self._telemetry.beat,
         )
         self._telemetry.job_started(job, claimed.read_at)
         logger.info(
@@ -184,11 +185,12 @@ class Runner:
                 None,
             )
 
-        record = work.record
+        # In this order: an engine that was given up may still end between the two looks.
+        was_stopped, record = work.was_stopped, work.record
         if record is None:
-            if work.was_stopped and keeper.reason is StopReason.SHUTDOWN:
+            if was_stopped and keeper.reason is StopReason.SHUTDOWN:
                 return settle(lambda now: transitions.release(now, hold), None)
-            return fail(self._why_stopped(job, keeper) if work.was_stopped else work.failure())
+            return fail(self._why_stopped(job, keeper) if was_stopped else work.failure())
         digest = record.result_digest
         try:
             return settle(
