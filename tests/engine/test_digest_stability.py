@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from engine import SUPPORTED_ENGINE_VERSIONS
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -52,3 +54,15 @@ def test_wide_instructions_make_no_difference(usual: list[str]) -> None:
         "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-FMA,-FMA4,-AVX2,-AVX512F",
     }
     assert digests(older) == usual
+
+
+@pytest.mark.parametrize("version", SUPPORTED_ENGINE_VERSIONS)
+def test_a_supported_version_gives_the_digests_it_always_gave(
+    usual: list[str], version: str
+) -> None:
+    """If this fails, old results can no longer be reproduced: that is a new major version.
+
+    A new version's file is the output of ``python tests/support/digests.py``.
+    """
+    golden = Path(__file__).parent / "golden" / f"{version}.txt"
+    assert usual == golden.read_text(encoding="utf-8").split()
