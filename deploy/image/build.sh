@@ -4,15 +4,14 @@
 #
 # usage: deploy/image/build.sh [TAG]        (as root, on Debian or Ubuntu)
 #
-# Needs podman, runc, mmdebstrap, iptables, netavark, aardvark-dns; with apt-get they are installed
-# when missing. Everything is kept below $IMAGE_WORK (default /var/tmp/backtest-image), images too,
-# so that an existing podman set-up is neither used nor changed.
+# What it needs is installed by install_tools.sh when missing. Everything is kept below $IMAGE_WORK
+# (default /var/tmp/backtest-image), images too: an existing podman set-up is neither used nor
+# changed.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 tag=${1:-localhost/backtest-worker:test}
 work=${IMAGE_WORK:-/var/tmp/backtest-image}
 base=python:3.13-slim
-packages=(podman runc mmdebstrap iptables netavark aardvark-dns)
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -21,16 +20,7 @@ if [ "$(id -u)" != 0 ]; then
   exit 69
 fi
 
-missing=()
-for package in "${packages[@]}"; do
-  dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
-done
-if [ ${#missing[@]} -gt 0 ]; then
-  say "installing ${missing[*]}"
-  apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
-fi
-
+deploy/image/install_tools.sh
 mkdir -p "$work"
 podman=deploy/image/podman
 
@@ -61,3 +51,5 @@ fi
 "$podman" build --pull=never --network=host --build-arg "BASE_IMAGE=docker.io/library/$base" \
   "${lent[@]}" --tag "$tag" .
 "$podman" image inspect --format 'size {{.Size}} bytes, {{len .RootFS.Layers}} layers' "$tag"
+# Layers of earlier builds are kept for a day, so that a next build is quick.
+"$podman" image prune --force --filter until=24h >/dev/null
