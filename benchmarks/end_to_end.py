@@ -66,7 +66,11 @@ class Stopwatch:
         own = user.client.collection("backtestJobs").where(
             filter=FieldFilter("userId", "==", user.uid)
         )
+        self._listening = threading.Event()
         self._watch = own.on_snapshot(self._on_snapshot)
+        # A write that meets the emulator while a listener is being set up may never be told.
+        if not self._listening.wait(PATIENCE_SECONDS):
+            raise TimeoutError("the listener did not start")
 
     def write(self) -> str:
         started = time.perf_counter()
@@ -86,6 +90,7 @@ class Stopwatch:
 
     def _on_snapshot(self, documents: list[Any], *_: object) -> None:
         now = time.perf_counter()
+        self._listening.set()
         with self._changed:
             for document in documents:
                 if document.get("status") == "completed":
