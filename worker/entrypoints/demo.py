@@ -120,9 +120,10 @@ Try next:
   {command} candles list
 Run the worker as a service, and make it run the first job again to compare the digests:
   {command} serve &
-  curl -s http://{settings.host}:{settings.port}/run -H 'Content-Type: application/json' \\
+  curl -s --retry 30 --retry-delay 1 --retry-connrefused \\
+    http://{settings.host}:{settings.port}/run -H 'Content-Type: application/json' \\
     -d '{{"jobId": "{job_id}", "force": true}}'
-  kill %1"""
+  kill $!"""
     )
 
 
