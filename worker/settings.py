@@ -318,4 +318,6 @@ def _explain(error: Any) -> str:
     message = message[:1].lower() + message[1:] if name else message
     if not name:
         return message
-    return f"{name}={error['input']!s:.100}: {message}"
+    # The password of a database's address must not reach a log.
+    given = re.sub(r"(://[^/@]*?:).*@", r"\1***@", str(error["input"]))
+    return f"{name}={given:.100}: {message}"
