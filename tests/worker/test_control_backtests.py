@@ -8,7 +8,7 @@ import pytest
 from tests.support.control import CONFIG, Control, make_control
 from tests.support.jobs import a_lease, an_admitted_job, claim_best, finish
 from worker.jobs import transitions
-from worker.jobs.errors import ErrorCode, OutcomeUnknown
+from worker.jobs.errors import Conflict, ErrorCode, OutcomeUnknown
 from worker.jobs.job import Artifact, Job
 from worker.jobs.states import JobStatus
 
@@ -403,6 +403,13 @@ class TestCancel:
         answer = self.cancel(control)
         assert (answer.status_code, answer.json()["status"]) == (200, "completed")
         assert answer.json()["cancelRequested"] is False
+
+    def test_a_job_that_never_stands_still_is_a_conflict(self, control: Control) -> None:
+        stored(control)
+        control.store.fail("commit", error=Conflict("somebody else wrote"))
+        answer = self.cancel(control)
+        assert answer.status_code == 409
+        assert answer.headers["content-type"] == "application/problem+json"
 
     def test_a_beat_in_between_does_not_lose_the_wish(self, control: Control) -> None:
         stored(control)
