@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 #: How many problems ``str(ConfigError)`` spells out before it counts the rest.
 SPELLED_OUT = 20
+LONGEST_MESSAGE = 4_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,8 @@ class ConfigError(ValueError):
     def __init__(self, problems: Sequence[ConfigProblem]) -> None:
         self.problems = list(problems)
         spelled_out = "; ".join(str(problem) for problem in self.problems[:SPELLED_OUT])
+        if len(spelled_out) > LONGEST_MESSAGE:
+            spelled_out = f"{spelled_out[:LONGEST_MESSAGE]}…"
         rest = len(self.problems) - SPELLED_OUT
         super().__init__(f"{spelled_out}; and {rest} more" if rest > 0 else spelled_out)
 

@@ -270,6 +270,13 @@ def test_messages_are_bounded() -> None:
     assert "and 4981 more" in str(refused.value)
 
 
+def test_long_paths_do_not_make_a_long_message() -> None:
+    found = [ConfigProblem("a." * 1000, "a number", "'x'")] * 30
+    message = str(ConfigError(found))
+    assert len(message) < 4_100
+    assert message.endswith("…; and 10 more")
+
+
 def portfolio(*sleeves: Any, **changes: Any) -> dict[str, Any]:
     return config("portfolio", parameters={"sleeves": list(sleeves)}, **changes)
 
