@@ -3,7 +3,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.regimes import (
@@ -54,6 +54,7 @@ def test_equal_neighbours_are_one_segment() -> None:
     assert segments_of(found) == [Segment(UP, 2, 3), Segment(FLAT, 4, 4), Segment(UP, 5, 5)]
 
 
+@settings(deadline=None)
 @given(
     closes=st.lists(st.floats(50.0, 150.0), max_size=80),
     lookback=st.integers(1, 20),
@@ -73,6 +74,7 @@ def test_segments_partition_the_bars_that_have_a_regime(closes: list[float], loo
         assert set(found[segment.start_index : segment.end_index + 1]) == {segment.regime}
 
 
+@settings(deadline=None)
 @given(closes=st.lists(st.floats(50.0, 150.0), min_size=12, max_size=40), bar=st.integers(0, 11))
 def test_a_regime_depends_on_two_closes(closes: list[float], bar: int) -> None:
     found = regimes(closes, rule(5))[bar]
@@ -107,6 +109,7 @@ def test_without_a_regime_none_is_dominant() -> None:
     assert dominant([NONE, NONE, UP], 0, 1) == NONE
 
 
+@settings(deadline=None)
 @given(
     found=st.lists(st.sampled_from([UP, DOWN, FLAT]), min_size=1, max_size=30),
     lead=st.integers(0, 5),
