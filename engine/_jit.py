@@ -18,7 +18,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _source_hash() -> str:
-    """Compiled code is stale when any engine source changed; numba itself only looks at one file."""
+    """Compiled code is stale when any engine source changed; numba itself looks at one file."""
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(path.read_bytes())
@@ -27,7 +27,8 @@ def _source_hash() -> str:
 
 if not os.environ.get("NUMBA_CACHE_DIR"):
     _base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    numba_config.CACHE_DIR = str(_base / "backtest-engine" / _source_hash())
+    _directory = str(_base / "backtest-engine" / _source_hash())
+    numba_config.CACHE_DIR = _directory  # type: ignore[attr-defined]  # set by numba at import
 
 
 def kernel(function: F) -> F:

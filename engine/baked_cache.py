@@ -3,7 +3,7 @@
 numba passes over a cache directory that it cannot write, without a word, and compiles everything
 again. Inside a read-only image that would be every start. This locator gives it a writable
 directory of links to the finished files, so that what was compiled is found and what was not can
-still be kept. numba takes it by name: ``NUMBA_CACHE_LOCATOR_CLASSES=engine.baked_cache.BakedCacheLocator``.
+still be kept. numba takes it by name, in ``NUMBA_CACHE_LOCATOR_CLASSES``.
 """
 
 import tempfile
@@ -15,11 +15,11 @@ from typing import Any
 from numba.core.caching import UserProvidedCacheLocator
 
 
-class BakedCacheLocator(UserProvidedCacheLocator):  # type: ignore[misc]
+class BakedCacheLocator(UserProvidedCacheLocator):
     """Finds compiled code below ``NUMBA_CACHE_DIR`` and keeps new code in a temporary directory."""
 
     def __init__(self, py_func: Callable[..., Any], py_file: str) -> None:
-        super().__init__(py_func, py_file)
+        super().__init__(py_func, py_file)  # type: ignore[no-untyped-call]  # numba's
         self._cache_path = str(_linked(Path(self._cache_path)))
 
 

@@ -39,9 +39,7 @@ class JobStore(Protocol):
     def get(self, job_id: str) -> Snapshot | None:
         """Read a job as it is now; ``None`` for an unknown id."""
 
-    def take_best(
-        self, wanted: Wanted, decide: Callable[[Snapshot], JobChange]
-    ) -> Snapshot | None:
+    def take_best(self, wanted: Wanted, decide: Callable[[Snapshot], JobChange]) -> Snapshot | None:
         """Apply ``decide`` to the admitted queued job of lowest rank that nobody else takes.
 
         Returns the job after the change, or ``None`` when nothing claimable is left. Two callers

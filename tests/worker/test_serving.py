@@ -17,7 +17,9 @@ from worker.entrypoints.serving import GracefulServer, serve_app
 
 
 def a_server(said: list[str]) -> GracefulServer:
-    return GracefulServer(uvicorn.Config(FastAPI(), log_config=None), lambda: said.append("leaving"))
+    return GracefulServer(
+        uvicorn.Config(FastAPI(), log_config=None), lambda: said.append("leaving")
+    )
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
