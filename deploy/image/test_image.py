@@ -110,8 +110,9 @@ class Worker:
 
 
 @contextmanager
-def serving(store: Path, *extra: str, **environment: str) -> Iterator[Worker]:
-    container = podman("run", "--detach", *extra, *flags(store, **environment), IMAGE).strip()
+def serving(store: Path, *extra: str, service: str = "", **environment: str) -> Iterator[Worker]:
+    arguments = [*flags(store, **environment), IMAGE, *([service] if service else [])]
+    container = podman("run", "--detach", *extra, *arguments).strip()
     worker = Worker(container, store)
     try:
         until(worker.is_ready, 60, "/ready")
@@ -177,6 +178,21 @@ def test_the_first_job_compiles_nothing(first_job: str, worker: Worker) -> None:
     assert job["resultDigest"].startswith("sha256:")
     assert said.count("[cache] data loaded from") > 5
     assert "saved to" not in said
+
+
+def test_the_same_image_serves_the_control_service(store: Path) -> None:
+    settings = {
+        "AUTH": "firebase",
+        "FIREBASE_PROJECT": "my-project",
+        "OIDC_AUDIENCES": "https://control",
+        "OIDC_CALLERS": "sweep=scheduler@my-project.iam.gserviceaccount.com",
+    }
+    with serving(store, "--read-only", service="control", **settings) as control:
+        answer = control.get("/v1/backtests")
+        assert b"backtest-worker\0control" in Path(f"/proc/{control.pid()}/cmdline").read_bytes()
+
+    assert answer is not None
+    assert answer.status_code == 401
 
 
 def test_every_module_can_be_imported_after_the_strip(store: Path) -> None:

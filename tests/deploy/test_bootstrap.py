@@ -50,6 +50,34 @@ def test_a_dry_run_calls_nothing(gcloud: FakeGcloud) -> None:
     assert gcloud.calls == []
 
 
+def test_a_dry_run_prints_what_a_run_in_an_empty_project_does(gcloud: FakeGcloud) -> None:
+    printed = gcloud.run([SCRIPT, *PLACE, "--dry-run", "--retention"]).stdout.splitlines()
+    dry = [shlex.split(line) for line in printed if line.startswith("gcloud ")]
+    gcloud.answer(
+        {
+            "projects describe": (0, "100000000000\n"),
+            "firestore databases describe": (0, "europe-west1\n"),
+        }
+    )
+
+    done = gcloud.run([SCRIPT, *PLACE, "--retention"])
+
+    assert done.returncode == 0, done.stderr
+    asked = ("list", "describe")
+    changes = [call for call in gcloud.calls if not any(word in asked for word in call[:5])]
+    assert changes == [command[1:] for command in dry]
+
+
+def test_the_first_release_comes_before_what_needs_the_services(gcloud: FakeGcloud) -> None:
+    starts = [" ".join(command[1:4]) for command in dry_run(gcloud)]
+
+    first = starts.index("builds submit --config=cloudbuild.yaml")
+    assert starts.index("artifacts repositories create") < first
+    assert starts.index("run services add-iam-policy-binding") > first
+    assert starts.index("eventarc triggers create") > first
+    assert starts.index("scheduler jobs create") > first
+
+
 def test_gcloud_understands_every_command_of_an_empty_project(
     gcloud: FakeGcloud, tmp_path: Path
 ) -> None:
@@ -214,6 +242,7 @@ def test_roles_on_the_whole_project_are_the_few_that_cannot_be_narrower(
         "roles/eventarc.eventReceiver",
         "roles/logging.logWriter",
         "roles/run.developer",
+        "roles/run.invoker",
     }
 
 
