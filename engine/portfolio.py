@@ -18,6 +18,7 @@ from engine.inputs import Given, bars_of
 from engine.metrics import Market
 from engine.portfolio_parameters import PortfolioParameters, Sleeve
 from engine.reporting import Run
+from engine.return_kernels import sum_of
 from engine.simulation import NO_INDEX, CycleTable, Simulation, TradeTable
 from engine.single_run import OnProgress, ShouldStop, SingleRun, run_single
 from engine.timeframes import TIMEFRAMES, Timeframe
@@ -88,7 +89,7 @@ def run_portfolio(
             holds_position=_holds_position(parts, len(times)),
             trades=trades,
             cycles=cycles,
-            fees_paid=sum(run.simulation.fees_paid for run in runs),
+            fees_paid=sum_of(np.array([run.simulation.fees_paid for run in runs])),
             notes=_notes(parts),
         ),
         market=Market(times=times, close=market_bars.close[known]),

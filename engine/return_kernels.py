@@ -18,10 +18,10 @@ def power(base: float, exponent: float) -> float:
     """``base ** exponent`` for a finite exponent; NaN for a fractional power of a negative base."""
     if base == 0.0:
         return 0.0 if exponent > 0.0 else math.inf
-    if base < 0.0 and exponent != math.floor(exponent):
+    if base < 0.0 and exponent != np.floor(exponent):
         return math.nan
     size = exp(exponent * log(abs(base)))
-    is_odd = math.floor(exponent * 0.5) * 2.0 != exponent
+    is_odd = np.floor(exponent * 0.5) * 2.0 != exponent
     return -size if base < 0.0 and is_odd else size
 
 

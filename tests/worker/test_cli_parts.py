@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from google.auth.exceptions import DefaultCredentialsError
 
-from engine import ConfigError, ConfigProblem
+from engine import ConfigError, ConfigProblem, DataError
 from worker.entrypoints.cli.failures import Failed, explain
 from worker.entrypoints.cli.files import print_json, read_config
 from worker.entrypoints.cli.progress import Progress
@@ -147,6 +148,8 @@ def test_values_outside_the_bar_do_not_break_it() -> None:
         (DoorbellUnavailable("no topic"), "no topic"),
         (IllegalTransition("job j is queued"), "job j is queued"),
         (PermissionError(13, "Permission denied", "/x"), "/x: Permission denied"),
+        (DefaultCredentialsError("No credentials."), "No credentials."),
+        (DataError("X 1d, bar 3: high is below low", 3), "the candles cannot be used: X 1d, bar 3"),
         (KeyError("x"), "unexpected KeyError: 'x'"),
         (RuntimeError(), "unexpected RuntimeError (backtest-worker --debug"),
     ],

@@ -4,14 +4,17 @@ import json
 import os
 import pty
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from tests.support.processes import free_port
 from worker.adapters.sql import SqlJobStore
 from worker.jobs.job import Job
 from worker.services.cancelling import cancel
@@ -211,6 +214,52 @@ def test_help_loads_nothing_heavy(heavy: str, environment: dict[str, str]) -> No
     assert (
         subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
     )
+
+
+@pytest.mark.parametrize("service", ["serve", "control"])
+def test_a_service_answers_and_leaves_with_0(
+    here: Path, environment: dict[str, str], service: str
+) -> None:
+    port = str(free_port())
+    process = subprocess.Popen(
+        [COMMAND, service, "--port", port],
+        cwd=here,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stderr is not None
+        said = iter(process.stderr)
+        assert any(f"running on http://127.0.0.1:{port}" in line for line in said)
+        health = httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False, timeout=30.0)
+        assert health.json()["status"] == "healthy"
+        process.send_signal(signal.SIGTERM)
+        _, rest = process.communicate(timeout=BOUND_SECONDS)
+    finally:
+        process.kill()
+    assert process.returncode == 0, rest
+    assert "Traceback" not in rest
+
+
+def test_an_address_in_use_is_told_without_a_traceback(
+    here: Path, environment: dict[str, str]
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        ran = subprocess.run(
+            [COMMAND, "control", "--port", str(taken.getsockname()[1])],
+            cwd=here,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=BOUND_SECONDS,
+            check=False,
+        )
+    assert ran.returncode == 1
+    assert "address already in use" in ran.stderr
+    assert "Traceback" not in ran.stderr
 
 
 def test_the_version_is_the_packages(environment: dict[str, str]) -> None:
