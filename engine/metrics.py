@@ -5,7 +5,7 @@ on simple returns that start from the starting capital. What it gives as NaN or 
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,39 +90,18 @@ def metrics_of(
     """Every metric of a run of at least one bar."""
     equity = simulation.equity
     returns = simple_returns(equity, starting_capital)
-    mean, deviation, downside, growth = moments(returns)
-    compounded = deepest_drawdown(returns)
     deepest, mean_square, longest = drawdowns(equity, market.times, starting_capital)
-    years = len(returns) / bars_per_year
-    annualized = power(growth, 1.0 / years) - 1.0
-    span = int(market.times[-1] - market.times[0])
-    cagr = power(equity[-1] / starting_capital, _YEAR / span) - 1.0 if span > 0 else math.nan
-    varies = len(returns) > 1 and deviation >= LEAST_DEVIATION
-    root = math.sqrt(bars_per_year)
-    shortfall = math.sqrt(downside) * root if downside > 0.0 else 0.0
+    curve = _curve(simulation, market.times, returns, deepest)
+    summary = sweep_metrics(curve, starting_capital, bars_per_year)
+    varies = curve.varies
     alpha, beta = _against(market.close, returns, bars_per_year) if varies else (None, None)
     gains, losses = gains_and_losses(returns)
     tail = _tail(returns)
     closed = _closed(simulation.trades)
-    pnl, trade_returns = simulation.trades.pnl[closed], simulation.trades.trade_return[closed]
-    won, lost = gains_and_losses(pnl)
-    count = len(pnl)
+    trade_returns = simulation.trades.trade_return[closed]
+    count = len(trade_returns)
     return FullMetrics(
-        total_return=float(equity[-1] / starting_capital - 1.0) + 0.0,
-        final_equity=float(equity[-1]) + 0.0,
-        max_drawdown=float(deepest) + 0.0,
-        cagr=known(cagr),
-        annualized_return=known(annualized),
-        annualized_volatility=known(deviation * root) if varies else None,
-        sharpe=known(mean / deviation * root) if varies else None,
-        sortino=known(mean * bars_per_year / shortfall) if varies and shortfall > 0.0 else None,
-        calmar=known(annualized / -compounded) if compounded < 0.0 else None,
-        exposure=float(np.count_nonzero(simulation.holds_position) / len(equity)),
-        trade_count=count,
-        win_rate=float(np.count_nonzero(pnl > 0.0) / count) if count else None,
-        profit_factor=known(won / lost) if lost > 0.0 else None,
-        expectancy=known(sum_of(pnl) / count) if count else None,
-        fees_paid=float(simulation.fees_paid) + 0.0,
+        **asdict(summary),
         max_drawdown_days=longest / DAY,
         open_trade_count=len(simulation.trades) - count,
         avg_trade_return=known(sum_of(trade_returns) / count) if count else None,
@@ -138,6 +117,105 @@ def metrics_of(
         ulcer_index=math.sqrt(mean_square),
         tail_ratio=tail.ratio,
         omega=known(gains / losses) if len(returns) > 1 and losses > 0.0 else None,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """What the sweep metrics are made of: sums over bars and over closed trades.
+
+    ``mean``, ``deviation``, ``downside`` and ``growth`` are as ``moments`` gives them;
+    ``deepest`` is the equity's deepest drawdown and ``compounded`` that of its returns;
+    ``span`` the milliseconds from the first bar to the last; ``held`` the bars that end with a
+    position; ``won``, ``lost`` and ``gained`` the sums of profits, of losses (≥ 0) and of both.
+    """
+
+    bars: int
+    span: int
+    final_equity: float
+    mean: float
+    deviation: float
+    downside: float
+    growth: float
+    deepest: float
+    compounded: float
+    held: int
+    trades: int
+    wins: int
+    won: float
+    lost: float
+    gained: float
+    fees_paid: float
+
+    @property
+    def varies(self) -> bool:
+        """Whether there is a deviation to divide by."""
+        return self.bars > 1 and bool(self.deviation >= LEAST_DEVIATION)
+
+
+def curve_of(simulation: Simulation, times: NDArray[np.int64], starting_capital: float) -> Curve:
+    """The sums of a finished simulation of at least one bar."""
+    returns = simple_returns(simulation.equity, starting_capital)
+    deepest, _, _ = drawdowns(simulation.equity, times, starting_capital)
+    return _curve(simulation, times, returns, deepest)
+
+
+def _curve(
+    simulation: Simulation,
+    times: NDArray[np.int64],
+    returns: NDArray[np.float64],
+    deepest: float,
+) -> Curve:
+    equity = simulation.equity
+    mean, deviation, downside, growth = moments(returns)
+    pnl = simulation.trades.pnl[_closed(simulation.trades)]
+    won, lost = gains_and_losses(pnl)
+    return Curve(
+        bars=len(equity),
+        span=int(times[-1] - times[0]),
+        final_equity=float(equity[-1]),
+        mean=mean,
+        deviation=deviation,
+        downside=downside,
+        growth=growth,
+        deepest=deepest,
+        compounded=deepest_drawdown(returns),
+        held=int(np.count_nonzero(simulation.holds_position)),
+        trades=len(pnl),
+        wins=int(np.count_nonzero(pnl > 0.0)),
+        won=won,
+        lost=lost,
+        gained=sum_of(pnl),
+        fees_paid=float(simulation.fees_paid),
+    )
+
+
+def sweep_metrics(curve: Curve, starting_capital: float, bars_per_year: float) -> SweepMetrics:
+    """The metrics that every run has."""
+    annualized = power(curve.growth, 1.0 / (curve.bars / bars_per_year)) - 1.0
+    final = curve.final_equity / starting_capital
+    cagr = power(final, _YEAR / curve.span) - 1.0 if curve.span > 0 else math.nan
+    varies = curve.varies
+    root = math.sqrt(bars_per_year)
+    shortfall = math.sqrt(curve.downside) * root if curve.downside > 0.0 else 0.0
+    sortino = curve.mean * bars_per_year / shortfall if varies and shortfall > 0.0 else math.nan
+    count = curve.trades
+    return SweepMetrics(
+        total_return=final - 1.0 + 0.0,
+        final_equity=curve.final_equity + 0.0,
+        max_drawdown=float(curve.deepest) + 0.0,
+        cagr=known(cagr),
+        annualized_return=known(annualized),
+        annualized_volatility=known(curve.deviation * root) if varies else None,
+        sharpe=known(curve.mean / curve.deviation * root) if varies else None,
+        sortino=known(sortino),
+        calmar=known(annualized / -curve.compounded) if curve.compounded < 0.0 else None,
+        exposure=curve.held / curve.bars,
+        trade_count=count,
+        win_rate=curve.wins / count if count else None,
+        profit_factor=known(curve.won / curve.lost) if curve.lost > 0.0 else None,
+        expectancy=known(curve.gained / count) if count else None,
+        fees_paid=curve.fees_paid + 0.0,
     )
 
 

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from engine._jit import kernel
 from engine.special_functions import exp, log
 
+#: Returns are summed in blocks of this many bars.
+BLOCK = 1024
+
 
 @kernel
 def power(base: float, exponent: float) -> float:
@@ -41,31 +44,76 @@ def simple_returns(values: NDArray[np.float64], before: float) -> NDArray[np.flo
 
 
 @kernel
+def block_spread(
+    shifted: float, squares: float, zeros: int, count: int, pivot: float
+) -> tuple[float, float]:
+    """Sum of a block's returns, and of their squared distances from the block's mean.
+
+    ``shifted`` and ``squares`` are the sums of (r − pivot) and of its square over the returns
+    that are not 0; ``zeros`` are as many more. ``count`` is at least 1.
+    """
+    shifted -= zeros * pivot
+    squares += zeros * (pivot * pivot)
+    return shifted + count * pivot, max(squares - shifted * shifted / count, 0.0)
+
+
+@kernel
+def merged_squares(
+    count: int, total: float, squares: float, more: int, more_total: float, more_squares: float
+) -> float:
+    """Squared distances from the common mean of two groups (Chan, Golub and LeVeque)."""
+    if count == 0:
+        return more_squares
+    apart = more_total / more - total / count
+    return squares + more_squares + apart * apart * (float(count) * more / (count + more))
+
+
+@kernel
 def moments(returns: NDArray[np.float64]) -> tuple[float, float, float, float]:
-    """Mean, sample standard deviation (n − 1), mean squared loss, and growth Π(1 + r)."""
+    """Mean, sample standard deviation (n − 1), mean squared loss, and growth Π(1 + r).
+
+    The deviation comes from blocks of ``BLOCK`` returns, each in one pass around its own first
+    return. That pivot is a member of the block, so no more digits are lost than the block has
+    returns, and nothing has to be looked at twice. Returns of exactly 0 are counted, not summed:
+    bars without a position cost a sweep nothing.
+    """
     count = 0
     total = 0.0
+    squares = 0.0
     losses = 0.0
     growth = 1.0
-    for i in range(len(returns)):
-        value = returns[i]
-        if math.isnan(value):
-            continue
-        count += 1
-        total += value
-        growth *= 1.0 + value
-        if value < 0.0:
-            losses += value * value
+    for first in range(0, len(returns), BLOCK):
+        last = min(first + BLOCK, len(returns))
+        pivot = returns[first]
+        if math.isnan(pivot):
+            pivot = 0.0
+        some = 0
+        zeros = 0
+        shifted = 0.0
+        block_squares = 0.0
+        for i in range(first, last):
+            value = returns[i]
+            if math.isnan(value):
+                continue
+            some += 1
+            if value == 0.0:
+                zeros += 1
+                continue
+            distance = value - pivot
+            shifted += distance
+            block_squares += distance * distance
+            growth *= 1.0 + value
+            if value < 0.0:
+                losses += value * value
+        if some > 0:
+            block_total, block_squares = block_spread(shifted, block_squares, zeros, some, pivot)
+            squares = merged_squares(count, total, squares, some, block_total, block_squares)
+            count += some
+            total += block_total
     if count == 0:
         return math.nan, math.nan, math.nan, growth
-    mean = total / count
-    squares = 0.0
-    for i in range(len(returns)):
-        if not math.isnan(returns[i]):
-            deviation = returns[i] - mean
-            squares += deviation * deviation
     deviation = math.sqrt(squares / (count - 1)) if count > 1 else math.nan
-    return mean, deviation, losses / count, growth
+    return total / count, deviation, losses / count, growth
 
 
 @kernel
