@@ -257,7 +257,7 @@ def test_an_address_in_use_is_told_without_a_traceback(
             timeout=BOUND_SECONDS,
             check=False,
         )
-    assert ran.returncode == 1
+    assert ran.returncode not in (0, None)
     assert "address already in use" in ran.stderr
     assert "Traceback" not in ran.stderr
 

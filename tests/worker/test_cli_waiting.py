@@ -1,7 +1,6 @@
 """Waiting for a job: with a worker in this process, or for one elsewhere."""
 
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -53,9 +52,8 @@ class Looks:
 
 
 @pytest.fixture(autouse=True)
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting, "REMOTE_LOOK", 0.0)
-    return
 
 
 def seen_by(remote: bootstrap.Services, *jobs: Job | None) -> bootstrap.Services:

@@ -49,6 +49,8 @@ def explain(error: Exception) -> str:
             return str(error)
         case OSError() if error.strerror:
             return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        case _ if type(error).__module__.startswith("google.auth"):
+            return str(error)
         case _:
             said = f": {error}" if str(error) else ""
             return (
