@@ -39,3 +39,7 @@ sbom: $(TOOLS)/.installed ## Write dist/sbom.json (CycloneDX) of what the image 
 	@$(BIN)/python deploy/licences.py dist/sbom.json >dist/licences.md
 	@mv dist/licences.md docs/licences.md
 	@rm -rf $(SBOM)
+
+.PHONY: bench-cold
+bench-cold: $(VENV)/.dev ## Measure a cold start: process start to first result over HTTP
+	@$(BIN)/python -m benchmarks.cold_start

@@ -1,0 +1,185 @@
+"""From the start of a process to its first result over HTTP, on 525,600 bars.
+
+    python -m benchmarks.cold_start [--rounds 5]
+
+Four services start one after another, in turns, so that noise meets all of them alike: a bare
+FastAPI app (the floor), the usual way to build such a service (cold_peers.py), the worker with its
+compiled kernels at hand as in the image, and the worker with nothing compiled. Prints medians,
+each service's largest memory, and the worker as a share of the usual way.
+"""
+
+import argparse
+import os
+import resource
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from engine.candles import Candles
+from engine.timeframes import TIMEFRAMES
+from tests.support.processes import free_port
+from worker.adapters.candle_files import CandleFiles
+
+BARS = 525_600
+FIRST = 1_609_459_200_000
+CONFIG: dict[str, Any] = {
+    "strategyId": "smaCross",
+    "symbol": "WAVE",
+    "timeframe": "1m",
+    "startDate": "2021-01-01",
+    "endDate": "2021-12-31T23:59:00Z",
+    "startingCapital": 100_000,
+    "parameters": {"fast": 10, "slow": 20},
+    "execution": {"feeRate": 0.001, "stopLoss": 0.05},
+}
+PATIENCE_SECONDS = 120.0
+#: The share of the usual way's time that the worker may take.
+TARGET = 0.65
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Seconds from the start of the process, and its largest memory in MiB."""
+
+    ready: float
+    first_result: float
+    memory: float
+
+
+def one_year() -> Candles:
+    """A year of minutes that rise and fall."""
+    minutes = np.arange(BARS)
+    close = 100 + 10 * np.sin(minutes / 97) + 5 * np.sin(minutes / 13)
+    return Candles(
+        symbol="WAVE",
+        timeframe="1m",
+        times=FIRST + TIMEFRAMES["1m"] * minutes,
+        open=close,
+        high=close + 0.1,
+        low=close - 0.1,
+        close=close,
+        volume=np.full(BARS, 1.0),
+    )
+
+
+def measure(command: list[str], port: int, environment: dict[str, str]) -> Start:
+    """Start, wait until ready, run one backtest, stop."""
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        command,
+        env={**os.environ, **environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+            _until_ready(client, began)
+            ready = time.perf_counter() - began
+            answer = client.post(
+                "/run-backtest", json={"configUsed": CONFIG}, timeout=PATIENCE_SECONDS
+            )
+            first_result = time.perf_counter() - began
+            answer.raise_for_status()
+        status = Path(f"/proc/{process.pid}/status").read_text()
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    return Start(ready, first_result, _largest_memory(status))
+
+
+def _until_ready(client: httpx.Client, began: float) -> None:
+    while time.perf_counter() - began < PATIENCE_SECONDS:
+        try:
+            if client.get("/ready").status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.002)
+    raise TimeoutError(f"not ready after {PATIENCE_SECONDS:g} s")
+
+
+def _largest_memory(status: str) -> float:
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
+
+
+def services(directory: Path) -> dict[str, Callable[[], Start]]:
+    """What is measured, by name; candles and warm caches are made first."""
+    candles = one_year()
+    CandleFiles(directory / "candles").replace(candles)
+    parquet = directory / "candles.parquet"
+    columns = ("times", "open", "high", "low", "close", "volume")
+    pq.write_table(pa.table({name: getattr(candles, name) for name in columns}), parquet)
+    python = sys.executable
+    worker = str(Path(python).with_name("backtest-worker"))
+    caches = 0
+
+    def peer(*arguments: str) -> Start:
+        kind, *rest = arguments
+        port = free_port()
+        command = [python, "-m", "benchmarks.cold_peers", kind, str(port), *rest]
+        return measure(command, port, {"NUMBA_CACHE_DIR": str(directory / "peer-kernels")})
+
+    def ours(cache: str) -> Start:
+        port = free_port()
+        environment = {
+            "PORT": str(port),
+            "STORE": f"sqlite:///{directory}/jobs.db",
+            "CANDLES": str(directory / "candles"),
+            "ARTIFACTS": str(directory / "artifacts"),
+            "NUMBA_CACHE_DIR": str(directory / cache),
+        }
+        return measure([worker, "serve"], port, environment)
+
+    def without_kernels() -> Start:
+        nonlocal caches
+        caches += 1
+        return ours(f"empty-{caches}")
+
+    ours("kernels")
+    peer("usual", str(parquet))
+    return {
+        "bare FastAPI": lambda: peer("floor"),
+        "FastAPI, Parquet, numba": lambda: peer("usual", str(parquet)),
+        "worker": lambda: ours("kernels"),
+        "worker, nothing compiled": without_kernels,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as directory:
+        measured = services(Path(directory))
+        starts: dict[str, list[Start]] = {name: [] for name in measured}
+        for _ in range(arguments.rounds):
+            for name, start in measured.items():
+                starts[name].append(start())
+    print(f"{'':26}{'ready':>8}{'first result':>15}{'memory':>10}")
+    medians = {}
+    for name, values in starts.items():
+        ready = statistics.median(value.ready for value in values)
+        medians[name] = statistics.median(value.first_result for value in values)
+        memory = max(value.memory for value in values)
+        print(f"{name:26}{ready:6.2f} s{medians[name]:13.2f} s{memory:6.0f} MiB")
+    share = medians["worker"] / medians["FastAPI, Parquet, numba"]
+    print(f"worker / usual way: {share:.2f} (target: at most {TARGET})")
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print(f"processor time of all starts: {children.ru_utime + children.ru_stime:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
