@@ -1,40 +1,23 @@
 """Import candle files: everything is checked first, then the stored series is replaced at once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from engine.candles import Candles, from_milliseconds
-from engine.timeframes import DAY, TIMEFRAMES
-from worker.candle_csv import Bar, Refused, read_csv
+from engine.candles import Candles
+from engine.timeframes import TIMEFRAMES
+from worker.candle_gaps import Gap, find_gaps, usual_step
+from worker.candle_joining import Disagreement, NamedRows, join
+from worker.candle_reading import read_candle_file
+from worker.candle_rows import Bar, Refused, Rows
 from worker.ports import CandleEntry, CandleLibrary
 from worker.series_names import check_series_name
-
-#: Markets with sessions close for long weekends: up to this long without a bar is no gap.
-LONG_WEEKEND = 4 * DAY
-
-#: More Saturday bars than this: the market never closes.
-SATURDAY_SHARE = 0.05
-
-_SATURDAY = 5
-#: 1970-01-01 was a Thursday, weekday 3 when Monday is 0.
-_FIRST_WEEKDAY = 3
 
 
 class ImportRefused(Exception):
     """Nothing was imported; the message names the file and the row."""
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """No bar opens between ``after`` and ``before``, for longer than the market usually rests."""
-
-    after: datetime
-    before: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +26,15 @@ class ImportReport:
 
     entry: CandleEntry
     gaps: Sequence[Gap]
+    notes: Sequence[str]
 
 
 def import_files(
     library: CandleLibrary, paths: Sequence[Path], symbol: str, timeframe: str
 ) -> ImportReport:
-    """Replace the stored series by the bars of these CSV files together.
+    """Replace the stored series by the bars of these files together.
 
-    Several files are put in order by their first bar and must not overlap.
+    Several files are put in order by their first bar; where they overlap they must agree.
 
     Raises:
         ImportRefused: a file or row that cannot be used; what was stored before stays.
@@ -59,53 +43,49 @@ def import_files(
         check_series_name(symbol, timeframe)
     except ValueError as error:
         raise ImportRefused(str(error)) from None
-    candles = _candles(symbol, timeframe, _joined([(path, _bars(path)) for path in paths]))
-    return ImportReport(library.replace(candles), find_gaps(candles))
-
-
-def find_gaps(candles: Candles) -> list[Gap]:
-    """Stretches without bars: longer than one bar around the clock, than a long weekend else."""
-    allowed = TIMEFRAMES[candles.timeframe]
-    if not _never_closes(candles.times):
-        allowed = max(allowed, LONG_WEEKEND)
-    wide = np.flatnonzero(np.diff(candles.times) > allowed)
-    return [
-        Gap(from_milliseconds(candles.times[i]), from_milliseconds(candles.times[i + 1]))
-        for i in wide
-    ]
-
-
-def _never_closes(times: NDArray[np.int64]) -> bool:
-    weekdays = (times // DAY + _FIRST_WEEKDAY) % 7
-    return bool(np.mean(weekdays == _SATURDAY) > SATURDAY_SHARE)
-
-
-def _bars(path: Path) -> list[Bar]:
+    files = [NamedRows(path.name, _read(path)) for path in paths]
+    if not files:
+        raise ImportRefused("no file was named")
     try:
-        return read_csv(path.read_bytes())
+        candles = _candles(symbol, timeframe, join(files))
+    except Disagreement as disagreement:
+        raise ImportRefused(str(disagreement)) from None
+    return ImportReport(
+        entry=library.replace(candles),
+        gaps=find_gaps(candles),
+        notes=[*_notes(files), *_doubts(candles)],
+    )
+
+
+def _read(path: Path) -> Rows:
+    try:
+        return read_candle_file(path)
     except Refused as refused:
         raise ImportRefused(f"{path.name}, {refused}") from None
     except OSError as error:
         raise ImportRefused(f"{path}: {error.strerror}") from None
 
 
-def _joined(files: list[tuple[Path, list[Bar]]]) -> list[Bar]:
-    if not files:
-        raise ImportRefused("no file was named")
-    files.sort(key=lambda file: file[1][0].time)
-    joined: list[Bar] = []
-    earlier: Path | None = None
-    for path, bars in files:
-        if joined and bars[0].time <= joined[-1].time:
-            raise ImportRefused(
-                f"{path.name}, row 2: its time is not after the last row of "
-                f"{earlier.name if earlier else 'the file before'}"
-            )
-        joined += bars
-        earlier = path
-    return joined
-
-
 def _candles(symbol: str, timeframe: str, bars: list[Bar]) -> Candles:
     columns = [np.array(column) for column in zip(*bars, strict=True)]
     return Candles(symbol, timeframe, *columns)
+
+
+def _notes(files: Sequence[NamedRows]) -> list[str]:
+    """Each remark once, with the first file that it is about."""
+    first: dict[str, str] = {}
+    for file in files:
+        for note in file.rows.notes:
+            first.setdefault(note, file.name)
+    return [f"{name}: {note}" for note, name in first.items()]
+
+
+def _doubts(candles: Candles) -> Iterator[str]:
+    step = usual_step(candles)
+    if step < TIMEFRAMES[candles.timeframe]:
+        yield f"most bars are {_span(step)} apart, which is less than {candles.timeframe}"
+
+
+def _span(milliseconds: int) -> str:
+    names = [name for name, length in TIMEFRAMES.items() if length == milliseconds]
+    return names[0] if names else f"{milliseconds / 60_000:g} minutes"

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from worker.adapters.candle_files import CandleFiles
-from worker.candle_import import Gap, ImportRefused, import_files
+from worker.candle_gaps import Gap
+from worker.candle_import import ImportRefused, import_files
 
 HEADER = "timestamp,open,high,low,close,volume\n"
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -46,12 +47,42 @@ def test_several_files_become_one_series_whatever_their_order(
     assert (entry.rows, entry.first, entry.last) == (3, day("2020-12-30"), day("2021-01-04"))
 
 
-def test_files_that_overlap_are_refused(library: CandleFiles, tmp_path: Path) -> None:
+def test_files_that_overlap_and_agree_become_one_series(
+    library: CandleFiles, tmp_path: Path
+) -> None:
+    one = write(tmp_path, "one.csv", ["2020-01-02", "2020-01-03", "2020-01-06"])
+    two = write(tmp_path, "two.csv", ["2020-01-03", "2020-01-06", "2020-01-07"])
+    assert import_files(library, [two, one], "X", "1d").entry.rows == 4
+
+
+def test_files_that_disagree_are_refused(library: CandleFiles, tmp_path: Path) -> None:
     one = write(tmp_path, "one.csv", ["2020-01-02", "2020-01-06"])
-    two = write(tmp_path, "two.csv", ["2020-01-06", "2020-01-07"])
-    with pytest.raises(ImportRefused, match=r"two\.csv, row 2: .* last row of one\.csv"):
+    two = write(tmp_path, "two.csv", ["2020-01-06", "2020-01-07"], price=11.0)
+    with pytest.raises(
+        ImportRefused, match=r"^two\.csv, row 2: open is 11\.0, and 10\.0 in row 3 of one\.csv$"
+    ):
         import_files(library, [one, two], "X", "1d")
     assert library.entries() == []
+
+
+def test_remarks_name_the_first_file_they_are_about(library: CandleFiles, tmp_path: Path) -> None:
+    for name, day_text in (("a.csv", "2020-01-02"), ("b.csv", "2020-01-03")):
+        (tmp_path / name).write_text(
+            f"date,open,high,low,close\n{day_text},1,1,1,1\n", encoding="utf-8"
+        )
+    report = import_files(library, [tmp_path / "a.csv", tmp_path / "b.csv"], "X", "1d")
+    assert report.notes == ["a.csv: there is no volume; it is 0"]
+
+
+@pytest.mark.parametrize(
+    ("timeframe", "notes"),
+    [("1d", []), ("1h", []), ("1w", ["most bars are 1d apart, which is less than 1w"])],
+)
+def test_bars_closer_than_the_timeframe_are_doubted(
+    library: CandleFiles, tmp_path: Path, timeframe: str, notes: list[str]
+) -> None:
+    path = write(tmp_path, "a.csv", ["2020-01-02", "2020-01-03", "2020-01-06", "2020-01-07"])
+    assert import_files(library, [path], "X", timeframe).notes == notes
 
 
 def test_a_refused_file_leaves_what_was_stored(library: CandleFiles, tmp_path: Path) -> None:

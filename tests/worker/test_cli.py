@@ -353,7 +353,9 @@ class TestCandles:
         result = cli(*self.IMPORT, SAMPLES / "SPX-1d.csv", *self.AS_SPX)
         assert result.exit_code == 0
         assert result.stdout == "SPX 1d: 5,031 bars, 1999-01-04 to 2018-12-31\n"
-        assert result.stderr.startswith("3 gaps: 2001-09-10 to 2001-09-17")
+        assert result.stderr == (
+            "3 gaps: the first 2001-09-10 to 2001-09-17, the longest 2001-09-10 to 2001-09-17\n"
+        )
 
     def test_import_as_json(self, cli: Cli) -> None:
         printed = json.loads(
@@ -365,6 +367,27 @@ class TestCandles:
             "after": "2001-09-10T00:00:00Z",
             "before": "2001-09-17T00:00:00Z",
         }
+
+    def test_notes_are_told_and_are_in_the_json(self, cli: Cli, here: Path) -> None:
+        path = here / "yahoo.csv"
+        path.write_text(
+            "Date,Open,High,Low,Close,Adj Close\n2020-01-02,1,2,1,2,0.5\n", encoding="utf-8"
+        )
+        notes = [
+            "yahoo.csv: ignored columns: 'Adj Close'",
+            "yahoo.csv: there is no volume; it is 0",
+        ]
+        assert cli(*self.IMPORT, path, *self.AS_SPX).stderr == "".join(
+            f"Note: {note}\n" for note in notes
+        )
+        printed = json.loads(cli(*self.IMPORT, path, *self.AS_SPX, "--json").stdout)
+        assert (printed["notes"], printed["gaps"]) == (notes, [])
+
+    def test_one_gap_is_named_once(self, cli: Cli, here: Path) -> None:
+        path = here / "holes.csv"
+        rows = "".join(f"2020-01-{day:02},1,1,1,1,0\n" for day in (6, 7, 8, 20, 21))
+        path.write_text(f"date,open,high,low,close,volume\n{rows}", encoding="utf-8")
+        assert cli(*self.IMPORT, path, *self.AS_SPX).stderr == "1 gap: 2020-01-08 to 2020-01-20\n"
 
     def test_a_bad_file_imports_nothing(self, cli: Cli, here: Path) -> None:
         path = here / "bad.csv"

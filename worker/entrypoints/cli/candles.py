@@ -1,5 +1,6 @@
 """``candles import`` and ``candles list``."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,11 +10,8 @@ from worker.entrypoints.cli.failures import Failed
 from worker.entrypoints.cli.files import print_json
 
 if TYPE_CHECKING:
-    from worker.candle_import import Gap
+    from worker.candle_gaps import Gap
     from worker.ports import CandleEntry
-
-#: Gaps that are spelled out; the rest are counted.
-SHOWN_GAPS = 5
 
 
 @click.group()
@@ -27,10 +25,11 @@ def candles() -> None:
 @click.option("--timeframe", required=True, help="Length of one bar: 1m … 1h … 1d, 1w.")
 @click.option("--json", "as_json", is_flag=True, help="Print the stored series as JSON.")
 def import_command(files: tuple[Path, ...], symbol: str, timeframe: str, as_json: bool) -> None:
-    """Replace a stored series by the bars of one or more CSV files.
+    """Replace a stored series by the bars of one or more files together.
 
-    The first line names the columns: timestamp (or time, date, datetime), open, high, low, close,
-    volume. Anything wrong in any row refuses the import; what was stored stays.
+    CSV (plain, .gz or .zip) or Parquet. The columns are named timestamp (or time, date, datetime),
+    open, high, low, close, volume; Binance's dumps need no header. Anything wrong in any row
+    refuses the import; what was stored stays.
     """
     from worker.bootstrap import build_candles
     from worker.candle_import import ImportRefused, import_files
@@ -42,15 +41,18 @@ def import_command(files: tuple[Path, ...], symbol: str, timeframe: str, as_json
     except ImportRefused as refused:
         raise Failed(f"nothing was imported: {refused}") from None
     if as_json:
-        print_json(entry_json(report.entry) | {"gaps": [_gap_json(gap) for gap in report.gaps]})
+        gaps = [_gap_json(gap) for gap in report.gaps]
+        print_json(entry_json(report.entry) | {"gaps": gaps, "notes": list(report.notes)})
         return
     entry = report.entry
     click.echo(
         f"{entry.symbol} {entry.timeframe}: {entry.rows:,} bars, "
         f"{_time(entry.first)} to {_time(entry.last)}"
     )
+    for note in report.notes:
+        click.echo(f"Note: {note}", err=True)
     if report.gaps:
-        click.echo(f"{len(report.gaps)} gaps: {_some_gaps(report.gaps)}", err=True)
+        click.echo(_gaps_text(report.gaps), err=True)
 
 
 @candles.command("list")
@@ -96,10 +98,15 @@ def _gap_json(gap: "Gap") -> dict[str, str]:
     return {"after": rfc3339(gap.after), "before": rfc3339(gap.before)}
 
 
-def _some_gaps(gaps: Any) -> str:
-    shown = [f"{_time(gap.after)} to {_time(gap.before)}" for gap in gaps[:SHOWN_GAPS]]
-    rest = len(gaps) - len(shown)
-    return ", ".join(shown) + (f" and {rest} more" if rest else "")
+def _gaps_text(gaps: "Sequence[Gap]") -> str:
+    first = f"{_time(gaps[0].after)} to {_time(gaps[0].before)}"
+    if len(gaps) == 1:
+        return f"1 gap: {first}"
+    longest = max(gaps, key=lambda gap: gap.length)
+    return (
+        f"{len(gaps)} gaps: the first {first}, "
+        f"the longest {_time(longest.after)} to {_time(longest.before)}"
+    )
 
 
 def _time(moment: Any) -> str:
