@@ -194,7 +194,8 @@ def sweep_metrics(curve: Curve, starting_capital: float, bars_per_year: float) -
     """The metrics that every run has."""
     annualized = power(curve.growth, 1.0 / (curve.bars / bars_per_year)) - 1.0
     final = curve.final_equity / starting_capital
-    cagr = power(final, _YEAR / curve.span) - 1.0 if curve.span > 0 else math.nan
+    grows = curve.span > 0 and final >= 0.0
+    cagr = power(final, _YEAR / curve.span) - 1.0 if grows else math.nan
     varies = curve.varies
     root = math.sqrt(bars_per_year)
     shortfall = math.sqrt(curve.downside) * root if curve.downside > 0.0 else 0.0

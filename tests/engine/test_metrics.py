@@ -78,8 +78,10 @@ def test_everything_lost_is_a_growth_of_minus_one() -> None:
     assert metrics(account([50.0, 0.0])).cagr == -1.0
 
 
-def test_debt_has_no_growth_rate() -> None:
-    assert metrics(account([50.0, -1.0])).cagr is None
+@pytest.mark.parametrize("timeframe", ["1d", "1h", "1m"])
+def test_debt_has_no_growth_rate(timeframe: str) -> None:
+    """Not even where the year is a whole number of runs, and a power of it would exist."""
+    assert metrics(account([50.0, -1.0]), timeframe=timeframe).cagr is None
 
 
 def test_exposure_is_the_share_of_bars_that_end_with_a_position() -> None:
