@@ -5,6 +5,8 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,9 +18,14 @@ from worker.entrypoints import worker_server
 from worker.entrypoints.serving import GracefulServer, serve_app
 
 
-def a_server(said: list[str]) -> GracefulServer:
+def a_server(
+    said: list[str], patience: float = 60.0, give_up: Callable[[], None] = lambda: None
+) -> GracefulServer:
     return GracefulServer(
-        uvicorn.Config(FastAPI(), log_config=None), lambda: said.append("leaving")
+        uvicorn.Config(FastAPI(), log_config=None),
+        lambda: said.append("leaving"),
+        patience=patience,
+        give_up=give_up,
     )
 
 
@@ -44,6 +51,15 @@ def test_a_second_sigterm_still_waits() -> None:
     server.handle_exit(signal.SIGTERM, None)
     server.handle_exit(signal.SIGTERM, None)
     assert not server.force_exit
+
+
+def test_what_hangs_is_left_behind_at_the_last_moment() -> None:
+    given_up = threading.Event()
+    server = a_server([], patience=0.05, give_up=given_up.set)
+    assert not given_up.wait(0.1), "nobody was told to go yet"
+    server.handle_exit(signal.SIGTERM, None)
+    server.handle_exit(signal.SIGTERM, None)
+    assert given_up.wait(10)
 
 
 def test_an_address_that_is_taken_is_an_error() -> None:

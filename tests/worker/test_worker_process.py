@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sqlite3
 import sys
 import threading
 import time
@@ -37,7 +38,8 @@ class Process:
     def __init__(self, directory: Path) -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
-        url = f"sqlite:///{directory}/jobs.db"
+        self.file = directory / "jobs.db"
+        url = f"sqlite:///{self.file}"
         self.store = SqlJobStore(url)
         environment = {
             "PATH": os.environ["PATH"],
@@ -116,6 +118,21 @@ def test_a_request_in_flight_is_answered_503(process: Process) -> None:
     assert [answer.status_code for answer in answers] == [503]
     assert process.server.process.returncode == 0
     assert process.job("j1").status is JobStatus.QUEUED
+
+
+def test_a_store_that_hangs_does_not_hold_the_process_back(process: Process) -> None:
+    process.store.create(an_admitted_job("j1", config_used=CONFIG))
+    process.wait_until_running("j1")
+    # Whoever holds SQLite's write lock makes every other writer wait.
+    blocker = sqlite3.connect(process.file, isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+    try:
+        assert process.terminate() < SHUTDOWN_SECONDS + 1
+    finally:
+        blocker.close()
+    assert process.server.process.returncode == 1
+    assert "shutdown_overrun" in [line.get("event") for line in process.events()]
+    assert process.job("j1").status is JobStatus.RUNNING, "its lease will expire"
 
 
 def test_a_second_worker_takes_over_what_the_first_gave_back(

@@ -1,6 +1,9 @@
 """Serving an application until SIGTERM, and leaving in good order."""
 
+import logging
+import os
 import signal
+import threading
 from collections.abc import Callable
 from types import FrameType
 
@@ -9,17 +12,34 @@ from fastapi import FastAPI
 
 from worker.settings import Settings
 
+logger = logging.getLogger(__name__)
+
 
 class GracefulServer(uvicorn.Server):
-    """Says that the end has come before it waits for running requests, and then exits with 0."""
+    """Says that the end has come before it waits for running requests, and then exits with 0.
 
-    def __init__(self, config: uvicorn.Config, on_exit: Callable[[], None]) -> None:
+    ``give_up`` is called ``patience`` seconds after the signal if the process is still there: a
+    thread that waits for a store which has stopped answering cannot be told to end.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        on_exit: Callable[[], None],
+        *,
+        patience: float,
+        give_up: Callable[[], None],
+    ) -> None:
         super().__init__(config)
         self._on_exit = on_exit
+        self._last_moment = threading.Timer(patience, give_up)
+        self._last_moment.daemon = True
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """uvicorn would raise the signal again afterwards, and the exit code would tell of it."""
         self._on_exit()
+        if not self.should_exit:
+            self._last_moment.start()
         if self.should_exit and sig == signal.SIGINT:
             self.force_exit = True
         self.should_exit = True
@@ -40,7 +60,13 @@ def serve_app(app: FastAPI, settings: Settings, on_exit: Callable[[], None] = la
         lifespan="on",
         timeout_graceful_shutdown=max(1, round(settings.shutdown_seconds)),
     )
-    server = GracefulServer(config, on_exit)
+    server = GracefulServer(config, on_exit, patience=settings.shutdown_seconds, give_up=_leave_now)
     server.run()
     if not server.started:
         raise SystemExit(1)
+
+
+def _leave_now() -> None:
+    """What was not given back by now comes back when its lease expires."""
+    logger.critical("did not end in time, leaving now", extra={"event": "shutdown_overrun"})
+    os._exit(1)
