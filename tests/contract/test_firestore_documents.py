@@ -8,6 +8,7 @@ import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import firestore
 
+from tests.support.admissions import POLICY, check
 from tests.support.jobs import (
     CONFIG,
     WANTED,
@@ -24,6 +25,8 @@ from worker.jobs import transitions
 from worker.jobs.errors import Conflict, ErrorCode, RecordRefused, StoreUnavailable
 from worker.jobs.job import JobChange, Snapshot
 from worker.jobs.states import EnumStyle, JobStatus
+from worker.services.admission import Admission
+from worker.services.claiming import Claiming, LeaseOffice
 
 pytestmark = pytest.mark.emulator
 
@@ -369,6 +372,23 @@ class TestTheQueueAmongBadDocuments:
         assert second is not None
         assert (first.job.job_id, first.job.status) == ("good", JobStatus.RUNNING)
         assert (second.job.job_id, second.job.status) == ("bad", JobStatus.FAILED)
+
+    def test_a_rank_that_is_null_holds_nobody_up(
+        self, store: FirestoreJobStore, client: firestore.Client
+    ) -> None:
+        """It stands before every rank that is a number, and is none."""
+        put(client, "null", **(ADMITTED | {"rank": None}))
+        put(client, "good", **ADMITTED)
+        claiming = Claiming(
+            store, Admission(store, POLICY, check), LeaseOffice("w", 90).new, WANTED
+        )
+
+        first, second = claiming.best(), claiming.best()
+
+        assert first is not None
+        assert second is not None
+        assert [first.job.job_id, second.job.job_id] == ["good", "null"]
+        assert second.job.status is JobStatus.RUNNING
 
     @pytest.mark.parametrize("status", ["done", "Pending", "QUEUED", "CloudBacktestStatus.queued"])
     def test_only_the_plain_state_is_in_the_queue(

@@ -67,20 +67,22 @@ class Claiming:
     def best(self) -> Snapshot | None:
         """Claim the first job of the queue; ``None`` when nothing is left for this worker.
 
-        A candidate that must not run is ended on the way, and the next one is tried.
+        A candidate that must not run is ended on the way, one that has no place in the queue is
+        given one, and the next one is tried.
         """
         while True:
             taken = self._take()
             if taken is None or taken.job.status is JobStatus.RUNNING:
                 return taken
-            logger.info(
-                "job ended instead of claimed",
-                extra={
-                    "event": "job_refused",
-                    "job_id": taken.job.job_id,
-                    "error_code": taken.job.error_code,
-                },
-            )
+            if taken.job.status is JobStatus.FAILED:
+                logger.info(
+                    "job ended instead of claimed",
+                    extra={
+                        "event": "job_refused",
+                        "job_id": taken.job.job_id,
+                        "error_code": taken.job.error_code,
+                    },
+                )
 
     def exactly(self, seen: Snapshot) -> Snapshot:
         """Claim this job for a person who asked for it, in one write.
@@ -124,6 +126,9 @@ class Claiming:
                     ErrorCode.INVALID_CONFIG,
                     shorten(f"The job is not valid: {'; '.join(seen.job.defects)}."),
                 )
+            if not seen.job.is_admitted:
+                # Firestore sorts a null rank that somebody wrote as if it were one, and first.
+                return self._admission.decide(seen.job, seen.read_at)
             lease = self._new_lease(seen.read_at)
             tried.append((seen.job.job_id, lease))
             return transitions.claim(seen.job, lease=lease)
