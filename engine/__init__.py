@@ -4,8 +4,8 @@ Kernels are compiled code that takes time to load, so they are imported by the f
 checking a config needs none of them.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Any
 
 from engine.candles import Candles
 from engine.config import BacktestConfig
@@ -13,7 +13,11 @@ from engine.errors import ConfigError, ConfigProblem, DataError, DataNotFoundErr
 from engine.parsing import parse_config
 from engine.result import BacktestResult
 from engine.series import SeriesRequest, required_series
+from engine.sweeps.grid import expand_grid
 from engine.versions import ENGINE_VERSION, SUPPORTED_ENGINE_VERSIONS
+
+if TYPE_CHECKING:
+    from engine.sweep import SweepResult
 
 
 def run_backtest(
@@ -28,6 +32,32 @@ def run_backtest(
     return run(config, candles, on_progress, should_stop)
 
 
+def run_sweep(
+    base: Mapping[str, Any],
+    overrides: Collection[Mapping[str, Any]],
+    candles: Candles | Mapping[str, Candles] | None = None,
+    *,
+    rank_by: str = "sharpe",
+    keep_best: int = 10,
+    threads: int | None = None,
+    on_progress: Callable[[float], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> "SweepResult":
+    """As :func:`engine.sweep.run_sweep`, whose kernels are loaded by the first call."""
+    from engine.sweep import run_sweep as run
+
+    return run(
+        base,
+        overrides,
+        candles,
+        rank_by=rank_by,
+        keep_best=keep_best,
+        threads=threads,
+        on_progress=on_progress,
+        should_stop=should_stop,
+    )
+
+
 __all__ = [
     "ENGINE_VERSION",
     "SUPPORTED_ENGINE_VERSIONS",
@@ -40,7 +70,9 @@ __all__ = [
     "DataNotFoundError",
     "SeriesRequest",
     "Stopped",
+    "expand_grid",
     "parse_config",
     "required_series",
     "run_backtest",
+    "run_sweep",
 ]

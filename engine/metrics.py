@@ -90,8 +90,8 @@ def metrics_of(
     """Every metric of a run of at least one bar."""
     equity = simulation.equity
     returns = simple_returns(equity, starting_capital)
-    deepest, mean_square, longest = drawdowns(equity, market.times, starting_capital)
-    curve = _curve(simulation, market.times, returns, deepest)
+    _, mean_square, longest = drawdowns(equity, market.times, starting_capital)
+    curve = curve_of_simulation(simulation, market.times, starting_capital)
     summary = sweep_metrics(curve, starting_capital, bars_per_year)
     varies = curve.varies
     alpha, beta = _against(market.close, returns, bars_per_year) if varies else (None, None)
@@ -153,22 +153,19 @@ class Curve:
         return self.bars > 1 and bool(self.deviation >= LEAST_DEVIATION)
 
 
-def curve_of(simulation: Simulation, times: NDArray[np.int64], starting_capital: float) -> Curve:
-    """The sums of a finished simulation of at least one bar."""
-    returns = simple_returns(simulation.equity, starting_capital)
-    deepest, _, _ = drawdowns(simulation.equity, times, starting_capital)
-    return _curve(simulation, times, returns, deepest)
-
-
-def _curve(
-    simulation: Simulation,
+def curve_of(
+    *,
+    equity: NDArray[np.float64],
     times: NDArray[np.int64],
-    returns: NDArray[np.float64],
-    deepest: float,
+    starting_capital: float,
+    holds_position: NDArray[np.bool_],
+    pnl: NDArray[np.float64],
+    fees_paid: float,
 ) -> Curve:
-    equity = simulation.equity
+    """The sums of an account of at least one bar; ``pnl`` is that of its closed trades."""
+    returns = simple_returns(equity, starting_capital)
     mean, deviation, downside, growth = moments(returns)
-    pnl = simulation.trades.pnl[_closed(simulation.trades)]
+    deepest, _, _ = drawdowns(equity, times, starting_capital)
     won, lost = gains_and_losses(pnl)
     return Curve(
         bars=len(equity),
@@ -180,13 +177,27 @@ def _curve(
         growth=growth,
         deepest=deepest,
         compounded=deepest_drawdown(returns),
-        held=int(np.count_nonzero(simulation.holds_position)),
+        held=int(np.count_nonzero(holds_position)),
         trades=len(pnl),
         wins=int(np.count_nonzero(pnl > 0.0)),
         won=won,
         lost=lost,
         gained=sum_of(pnl),
-        fees_paid=float(simulation.fees_paid),
+        fees_paid=float(fees_paid),
+    )
+
+
+def curve_of_simulation(
+    simulation: Simulation, times: NDArray[np.int64], starting_capital: float
+) -> Curve:
+    """The sums of a finished simulation."""
+    return curve_of(
+        equity=simulation.equity,
+        times=times,
+        starting_capital=starting_capital,
+        holds_position=simulation.holds_position,
+        pnl=simulation.trades.pnl[_closed(simulation.trades)],
+        fees_paid=simulation.fees_paid,
     )
 
 

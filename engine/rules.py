@@ -4,7 +4,7 @@ A condition with an undefined operand is undefined, and so is its negation. Rule
 and turned into array operations; nothing of them is executed or compiled.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 
@@ -86,12 +86,19 @@ def _of_one_column(
     return {"": indicators.roc(values, indicator.period)}
 
 
+#: Gives an indicator's outputs, perhaps without computing them anew.
+OutputsOf = Callable[[Indicator, Candles], Mapping[str, FloatArray]]
+
+
 class Evaluation:
     """Rules on the candles of one run. Indicators are computed when first named."""
 
-    def __init__(self, rules: RulesParameters, candles: Candles) -> None:
+    def __init__(
+        self, rules: RulesParameters, candles: Candles, outputs_of: OutputsOf = outputs
+    ) -> None:
         self._rules = rules
         self._candles = candles
+        self._outputs_of = outputs_of
         self._series: dict[str, FloatArray] = {name: getattr(candles, name) for name in COLUMNS}
 
     def fires(self, condition: Condition | None) -> BoolArray:
@@ -138,7 +145,8 @@ class Evaluation:
             return np.broadcast_to(np.float64(operand), (len(self._candles),))
         if operand not in self._series:
             name = operand.split(".")[0]
-            for output, values in outputs(self._rules.indicators[name], self._candles).items():
+            computed = self._outputs_of(self._rules.indicators[name], self._candles)
+            for output, values in computed.items():
                 self._series[f"{name}{output}"] = values
         return self._series[operand]
 

@@ -9,7 +9,7 @@ from engine.errors import Stopped
 from engine.fills import FillRules, Signals, simulate_fills
 from engine.fills_kernel import Intrabar, SizingKind
 from engine.presets import as_rules
-from engine.rules import Evaluation
+from engine.rules import Evaluation, OutputsOf, outputs
 
 if TYPE_CHECKING:
     from engine.candles import Candles
@@ -46,7 +46,7 @@ def simulate(
     if should_stop is not None and should_stop():
         raise Stopped
     rules = as_rules(config.strategy_id, config.parameters)
-    signals, notes = _signals(config, rules, candles)
+    signals, notes = signals_of(config, rules, candles)
     simulation = simulate_fills(
         signals,
         candles,
@@ -78,17 +78,26 @@ def fill_rules(execution: "Execution", max_cycles: int | None) -> FillRules:
     )
 
 
-def _signals(
-    config: "BacktestConfig", rules: "RulesParameters", candles: "Candles"
-) -> tuple[Signals, list[str]]:
-    """The masks of the sides that are traded, and what there is to say about them."""
+def sides_of(config: "BacktestConfig") -> tuple[bool, bool]:
+    """Whether ``config`` trades the long side, and whether the short one."""
     direction = config.execution.direction
-    trades_long = direction in ("long", "both")
     # buyAndHold wants both sides all the time, which would cancel out.
     trades_short = direction == "short" or (
         direction == "both" and config.strategy_id != "buyAndHold"
     )
-    evaluation = Evaluation(rules, candles)
+    return direction in ("long", "both"), trades_short
+
+
+def signals_of(
+    config: "BacktestConfig",
+    rules: "RulesParameters",
+    candles: "Candles",
+    outputs_of: OutputsOf = outputs,
+) -> tuple[Signals, list[str]]:
+    """The masks of the sides that are traded, and what there is to say about them."""
+    direction = config.execution.direction
+    trades_long, trades_short = sides_of(config)
+    evaluation = Evaluation(rules, candles, outputs_of)
     nowhere = np.zeros(len(candles), np.bool_)
     signals = Signals(
         long_entry=evaluation.fires(rules.entry) if trades_long else nowhere,

@@ -1,0 +1,97 @@
+"""Threads that work on batches of variants while the caller's thread looks after them."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from threading import Event
+from types import TracebackType
+from typing import Generic, Protocol, Self, TypeVar
+
+#: Seconds between two looks at the caller's ``should_stop``.
+LOOK_SECONDS = 0.05
+
+
+class Work(Protocol):
+    """Something to run in a thread. ``done`` grows while it runs."""
+
+    @property
+    def done(self) -> float:
+        """How much of it is finished, in variants."""
+        ...
+
+    def run(self, should_stop: Callable[[], bool]) -> None:
+        """Run to the end, or until ``should_stop`` says yes."""
+        ...
+
+
+W = TypeVar("W", bound=Work)
+
+
+class Crew(Generic[W]):
+    """Runs work on ``threads`` threads (None: one a processor) and hands each back when it ends.
+
+    ``on_look`` is called about twenty times a second while there is something to wait for; once
+    it answers True, everything stops.
+    """
+
+    def __init__(
+        self,
+        threads: int | None,
+        on_look: Callable[[], bool],
+        on_end: Callable[[W], None],
+    ) -> None:
+        count = threads or len(os.sched_getaffinity(0))
+        self._pool = ThreadPoolExecutor(count, thread_name_prefix="sweep")
+        self._backlog = 2 * count
+        self._running: dict[Future[None], W] = {}
+        self._stop = Event()
+        self._on_look = on_look
+        self._on_end = on_end
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            self._stop.set()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was told to stop."""
+        return self._stop.is_set()
+
+    @property
+    def in_hand(self) -> float:
+        """Variants finished in batches that have not ended."""
+        return sum(work.done for work in self._running.values())
+
+    def take(self, work: W) -> None:
+        """Queue some work, waiting until there is room in the queue."""
+        if not self.stopped:
+            self._running[self._pool.submit(work.run, self._stop.is_set)] = work
+        while len(self._running) > self._backlog:
+            self._wait()
+
+    def finish(self) -> None:
+        """Wait until everything has ended."""
+        while self._running:
+            self._wait()
+
+    def look(self) -> None:
+        """Ask the caller whether to stop."""
+        if self._on_look():
+            self._stop.set()
+
+    def _wait(self) -> None:
+        ended, _ = wait(self._running, LOOK_SECONDS, FIRST_COMPLETED)
+        for future in ended:
+            work = self._running.pop(future)
+            future.result()
+            self._on_end(work)
+        self.look()

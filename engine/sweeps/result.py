@@ -1,0 +1,142 @@
+"""What a sweep gives back: one row a variant, kept in columns."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic.alias_generators import to_camel
+
+from engine.candles import Candles
+from engine.config import BacktestConfig
+from engine.digest import SUMMARY_METRICS, summary_digest
+from engine.inputs import Given
+from engine.metrics import SweepMetrics
+from engine.result import BacktestResult
+from engine.run import run_backtest
+
+_COUNTS = ("tradeCount",)
+
+
+class Ending(IntEnum):
+    """How a variant ended."""
+
+    NOT_RUN = 0
+    FINISHED = 1
+    FAILED = 2
+
+
+class VariantError(NamedTuple):
+    """Why a variant failed; ``code`` is one of a job's error codes."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class BestVariant:
+    """One of the best: its place in the sweep, and the way to its full result."""
+
+    index: int
+    overrides: Mapping[str, Any]
+    config: BacktestConfig
+    candles: Candles | Given | None
+
+    def result(
+        self,
+        on_progress: Callable[[float], None] | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> BacktestResult:
+        """The full result: the single run of this variant's config.
+
+        It is computed here, because it is thousands of times larger than a row.
+        """
+        return run_backtest(self.config, self.candles, on_progress, should_stop)
+
+
+class SweepResult:
+    """Rows of a sweep, in the order of its variants.
+
+    ``endings`` (int8, an ``Ending`` a variant) and the columns in ``metrics`` (float64, by
+    camelCase name; NaN stands for null) have one value a variant. ``stopped`` tells that the
+    sweep was told to stop: what was finished stays, the rest is ``NOT_RUN``.
+    """
+
+    def __init__(self, total: int, rank_by: str) -> None:
+        self.rank_by = rank_by
+        self.endings: NDArray[np.int8] = np.zeros(total, np.int8)
+        self.metrics: dict[str, NDArray[np.float64]] = {
+            name: np.full(total, np.nan) for name in SUMMARY_METRICS
+        }
+        self.errors: dict[int, VariantError] = {}
+        self.stopped = False
+        self.best: tuple[BestVariant, ...] = ()
+        self._fingerprints: list[str] = []
+        self._data: NDArray[np.int32] = np.full(total, -1, np.int32)
+
+    def __len__(self) -> int:
+        return len(self.endings)
+
+    def finish(self, index: int, metrics: SweepMetrics, fingerprint: str) -> None:
+        """Keep a variant's metrics, and the fingerprint of the data they were made from."""
+        for name, value in _named(metrics).items():
+            self.metrics[name][index] = np.nan if value is None else value
+        if not self._fingerprints or self._fingerprints[-1] != fingerprint:
+            self._fingerprints.append(fingerprint)
+        self._data[index] = len(self._fingerprints) - 1
+        self.endings[index] = Ending.FINISHED
+
+    def fail(self, index: int, error: VariantError) -> None:
+        """Keep the reason why a variant has no metrics."""
+        self.errors[index] = error
+        self.endings[index] = Ending.FAILED
+
+    def count(self, ending: Ending) -> int:
+        """How many variants ended that way."""
+        return int(np.count_nonzero(self.endings == ending))
+
+    def metrics_of(self, index: int) -> dict[str, float | int | None] | None:
+        """A finished variant's sweep metrics by their camelCase names; None for another."""
+        if self.endings[index] != Ending.FINISHED:
+            return None
+        row: dict[str, float | int | None] = {}
+        for name, column in self.metrics.items():
+            value = float(column[index])
+            row[name] = None if np.isnan(value) else int(value) if name in _COUNTS else value
+        return row
+
+    def summary_digest(self, index: int) -> str | None:
+        """A finished variant's digest, that of its single run; None for another."""
+        metrics = self.metrics_of(index)
+        if metrics is None:
+            return None
+        return summary_digest(self._fingerprints[self._data[index]], metrics)
+
+    def ranking(self) -> list[int]:
+        """The finished variants, best first: by ``rank_by`` descending, nulls last, then index."""
+        finished = np.flatnonzero(self.endings == Ending.FINISHED)
+        values = self.metrics[self.rank_by][finished]
+        # lexsort's last key counts first; NaN sorts after every number.
+        ranked: list[int] = finished[np.lexsort((finished, -values))].tolist()
+        return ranked
+
+    def rows(self) -> Sequence[dict[str, Any]]:
+        """All variants as plain data: index, metrics, summaryDigest and error."""
+        return [
+            {
+                "index": index,
+                "metrics": self.metrics_of(index),
+                "summaryDigest": self.summary_digest(index),
+                "error": error._asdict() if (error := self.errors.get(index)) else None,
+            }
+            for index in range(len(self))
+        ]
+
+
+_NAMES = {field.name: to_camel(field.name) for field in fields(SweepMetrics)}
+
+
+def _named(metrics: SweepMetrics) -> dict[str, float | int | None]:
+    return {_NAMES[name]: value for name, value in asdict(metrics).items()}

@@ -1,0 +1,250 @@
+"""A sweep's rows are those of single runs; variants fail, stop and are counted one by one."""
+
+import random
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine import Candles, ConfigError, parse_config, run_backtest
+from engine.digest import SUMMARY_METRICS
+from engine.errors import DataError
+from engine.sweep import Ending, SweepResult, expand_grid, run_sweep
+from engine.sweeps.overrides import overridden
+from tests.support.markets import config, walk
+from tests.support.random_variants import random_signal_variants
+from tests.support.random_wheels import random_parameters
+
+Overrides = Sequence[Mapping[str, Any]]
+
+
+def assert_equals_single_runs(
+    base: Mapping[str, Any], variants: Overrides, candles: Any, result: SweepResult
+) -> int:
+    """Every row against ``run_backtest``, bit for bit; returns how many had metrics."""
+    for index, overrides in enumerate(variants):
+        try:
+            single = run_backtest(overridden(base, overrides), candles)
+        except (ConfigError, DataError) as error:
+            message = str(error)
+            single = None
+        if single is None:
+            assert result.endings[index] == Ending.FAILED
+            assert result.errors[index].message == message
+            continue
+        assert result.endings[index] == Ending.FINISHED, result.errors.get(index)
+        expected = {
+            name: single.metrics.model_dump(by_alias=True)[name] for name in SUMMARY_METRICS
+        }
+        assert result.metrics_of(index) == expected, overrides
+        assert result.summary_digest(index) == single.summary_digest
+    return result.count(Ending.FINISHED)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_signal_strategies_equal_their_single_runs(seed: int) -> None:
+    base, variants = random_signal_variants(seed, 60)
+    candles = walk(700, seed, volatility=0.03)
+    result = run_sweep(base, variants, candles)
+    assert assert_equals_single_runs(base, variants, candles, result) > 40
+
+
+def test_wheels_equal_their_single_runs() -> None:
+    chance = random.Random(7)
+    candles = {"SPY": walk(400, 5), "VIX": walk(400, 6, symbol="VIX", volatility=0.01)}
+    base = config("wheel", startingCapital=50_000)
+    variants = [
+        {"parameters": random_parameters(chance), "maxCycles": chance.choice([0, 2])}
+        for _ in range(60)
+    ]
+    result = run_sweep(base, variants, candles)
+    assert assert_equals_single_runs(base, variants, candles, result) > 40
+
+
+def test_portfolios_equal_their_single_runs() -> None:
+    candles = {"SPY": walk(300, 1), "MSFT": walk(200, 2, symbol="MSFT")}
+    sleeves = [
+        {"weight": 0.5, "config": {"strategyId": "smaCross", "parameters": {"fast": 3, "slow": 9}}},
+        {"weight": 0.4, "config": {"strategyId": "buyAndHold", "symbol": "MSFT"}},
+    ]
+    base = config("portfolio", parameters={"sleeves": sleeves})
+    grid = expand_grid(
+        {
+            "parameters.sleeves.0.weight": [0.2, 0.6, 0.7],
+            "parameters.sleeves.0.config.parameters.fast": [2, 4],
+            "execution.feeRate": [0.0, 0.01],
+        }
+    )
+    result = run_sweep(base, grid, candles)
+    assert assert_equals_single_runs(base, grid, candles, result) == 8
+
+
+def test_bars_of_their_own() -> None:
+    """Variants may differ in symbol, dates and price path, and so in their data."""
+    candles = {"SPY": walk(300, 1), "MSFT": walk(200, 2, symbol="MSFT")}
+    base = config("smaCross", parameters={"fast": 3, "slow": 8})
+    path = [100.0, 101.0, 99.0, 98.0, 103.0, 104.0, 99.0, 97.0, 96.0, 101.0, 105.0, 107.0]
+    variants: list[dict[str, Any]] = [
+        {},
+        {"symbol": "MSFT"},
+        {"startDate": "2020-03-01"},
+        {"symbol": "GONE"},
+        {"pricePath": path},
+        {"endDate": "2019-01-01", "startDate": "2018-01-01"},
+        {"annualization": 365},
+    ]
+    result = run_sweep(base, variants, candles)
+    assert assert_equals_single_runs(base, variants, candles, result) == 5
+    assert result.errors[3].code == "DATA_NOT_FOUND"
+
+
+def test_bad_candles_fail_their_variants_with_the_bar() -> None:
+    bad = walk(50, 1)
+    bad.close[20] = np.nan
+    result = run_sweep(config(), [{}, {"endDate": "2020-01-15"}], bad)
+    assert result.endings.tolist() == [Ending.FAILED, Ending.FINISHED]
+    assert result.errors[0].code == "DATA_INVALID"
+    assert "bar 20" in result.errors[0].message
+
+
+def test_a_bad_variant_fails_alone() -> None:
+    grid = expand_grid({"parameters.fast": [5, 30], "parameters.slow": [20]})
+    result = run_sweep(config(), [*grid, {"nothing.here": 1}], walk(100))
+    assert result.endings.tolist() == [Ending.FINISHED, Ending.FAILED, Ending.FAILED]
+    assert result.errors[1].code == "INVALID_CONFIG"
+    assert result.errors[1].message == "parameters.slow: expected more than fast (30), got 20"
+    assert "nothing" in result.errors[2].message
+    assert result.metrics_of(1) is None
+    assert result.summary_digest(1) is None
+
+
+def test_the_best_are_ranked_with_nulls_last_and_ties_by_index() -> None:
+    variants = [{"parameters.fast": 400, "parameters.slow": 500}] + [
+        {"parameters.fast": fast} for fast in (3, 5, 3, 8, 25)
+    ]
+    result = run_sweep(config(), variants, walk(200, 3), rank_by="sharpe", keep_best=3)
+    sharpe = result.metrics["sharpe"]
+    assert np.isnan(sharpe[0])
+    assert sharpe[1] == sharpe[3]
+    order = result.ranking()
+    assert order[-1] == 0
+    assert order.index(1) + 1 == order.index(3)
+    assert sorted(order) == [0, 1, 2, 3, 4]
+    ranked = [sharpe[index] for index in order[:-1]]
+    assert ranked == sorted(ranked, reverse=True)
+    assert [one.index for one in result.best] == order[:3]
+
+
+def test_the_best_give_their_full_results() -> None:
+    candles = walk(200, 3)
+    variants = [{"parameters.fast": fast} for fast in (3, 5, 8)]
+    result = run_sweep(config(), variants, candles, rank_by="totalReturn", keep_best=2)
+    assert len(result.best) == 2
+    for one in result.best:
+        full = one.result()
+        assert full.summary_digest == result.summary_digest(one.index)
+        assert full.config_used["parameters"]["fast"] == one.overrides["parameters.fast"]
+        assert len(full.equity_curve) == 200
+    totals = [one.result().total_return for one in result.best]
+    assert totals == sorted(totals, reverse=True)
+
+
+def columns(result: SweepResult) -> dict[str, list[Any]]:
+    return {
+        name: np.nan_to_num(column, nan=-9e9).tolist() for name, column in result.metrics.items()
+    }
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_threads_and_order_make_no_difference(threads: int) -> None:
+    base, variants = random_signal_variants(11, 50)
+    candles = walk(300, 2)
+    usual = run_sweep(base, variants, candles, threads=1)
+    again = run_sweep(base, variants[::-1], candles, threads=threads)
+    assert columns(usual) == {name: column[::-1] for name, column in columns(again).items()}
+    digests = [again.summary_digest(len(variants) - 1 - index) for index in range(len(variants))]
+    assert [usual.summary_digest(index) for index in range(len(variants))] == digests
+
+
+def test_progress_rises_to_one() -> None:
+    told: list[float] = []
+    grid = expand_grid({"parameters.fast": {"start": 1, "stop": 19, "step": 1}})
+    run_sweep(config(), grid, walk(300), on_progress=told.append)
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+    assert all(0.0 <= fraction <= 1.0 for fraction in told)
+
+
+def test_progress_and_stop_are_asked_in_the_callers_thread() -> None:
+    threads: set[int] = set()
+
+    def should_stop() -> bool:
+        threads.add(threading.get_ident())
+        return False
+
+    run_sweep(config(), [{}, {"parameters.fast": 3}], walk(100), should_stop=should_stop, threads=2)
+    assert threads == {threading.get_ident()}
+
+
+def test_told_to_stop_it_keeps_what_is_finished() -> None:
+    grid = expand_grid(
+        {"parameters.fast": list(range(1, 19)), "parameters.slow": list(range(20, 320))}
+    )
+    seen: list[float] = []
+
+    def should_stop() -> bool:
+        return bool(seen) and seen[-1] > 0.0
+
+    result = run_sweep(config(), grid, walk(300), on_progress=seen.append, should_stop=should_stop)
+    assert result.stopped
+    finished = np.flatnonzero(result.endings == Ending.FINISHED)
+    assert 0 < len(finished) < len(grid)
+    assert result.count(Ending.NOT_RUN) == len(grid) - len(finished)
+    index = int(finished[-1])
+    single = run_backtest(overridden(config(), grid[index]), walk(300))
+    assert result.summary_digest(index) == single.summary_digest
+    assert set(result.ranking()) == set(finished.tolist())
+
+
+def test_stopped_at_once_nothing_is_run() -> None:
+    result = run_sweep(config(), [{}, {}], walk(100), should_stop=lambda: True)
+    assert result.stopped
+    assert result.best == ()
+
+
+def test_rows_are_plain_data() -> None:
+    result = run_sweep(config(), [{}, {"parameters.fast": 30}], walk(100))
+    good, bad = result.rows()
+    assert list(good["metrics"]) == list(SUMMARY_METRICS)
+    assert good["error"] is None
+    assert good["summaryDigest"].startswith("sha256:")
+    assert bad["metrics"] is None
+    assert bad["error"]["code"] == "INVALID_CONFIG"
+
+
+def test_no_variants_are_no_rows() -> None:
+    result = run_sweep(config(), [], walk(100))
+    assert len(result) == 0
+    assert result.rows() == []
+
+
+def test_what_is_ranked_by_has_to_be_a_sweep_metric() -> None:
+    with pytest.raises(ConfigError, match="rankBy: expected one of totalReturn"):
+        run_sweep(config(), [{}], walk(100), rank_by="omega")
+
+
+def test_a_base_may_be_completed_by_its_variants() -> None:
+    base = {key: value for key, value in config().items() if key != "startingCapital"}
+    with pytest.raises(ConfigError):
+        parse_config(base)
+    result = run_sweep(base, [{"startingCapital": 100.0}, {}], walk(100))
+    assert result.endings.tolist() == [Ending.FINISHED, Ending.FAILED]
+
+
+def test_candles_may_come_alone_or_by_symbol() -> None:
+    candles: Candles = walk(100)
+    alone = run_sweep(config(), [{}], candles)
+    named = run_sweep(config(), [{}], {"SPY": candles, "MSFT": walk(50, symbol="MSFT")})
+    assert alone.summary_digest(0) == named.summary_digest(0)
