@@ -37,6 +37,7 @@ def test_powers(base: float, exponent: float) -> None:
         (0.0, 0.5, 0.0),
         (-2.0, 2.0, 4.0),
         (-2.0, 3.0, -8.0),
+        (-2.0, 1e300, math.inf),
         (1e300, 2.0, math.inf),
         (1e-300, 2.0, 0.0),
     ],
