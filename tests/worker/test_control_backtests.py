@@ -1,5 +1,6 @@
 """The user's routes, on a laptop: no authentication, one user."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -154,8 +155,25 @@ def test_a_time_limit_above_the_deployments_is_refused(control: Control) -> None
     assert "540" in answer.json()["detail"]
 
 
+def test_the_longest_config_that_a_document_holds_can_be_submitted(control: Control) -> None:
+    prices = [100.0 + bar / 7 for bar in range(100_000)]
+    assert submit(control, {**CONFIG, "pricePath": prices}).status_code == 201
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", None])
+def test_a_body_that_is_not_declared_as_json_is_415(
+    control: Control, content_type: str | None
+) -> None:
+    body = json.dumps({"configUsed": CONFIG})
+    headers = {"content-type": content_type} if content_type else {}
+    answer = control.client.post("/v1/backtests", content=body, headers=headers)
+    assert answer.status_code == 415
+    assert "application/json" in answer.json()["detail"]
+    assert control.doorbell.rings == []
+
+
 def test_a_body_that_is_too_long_is_413(control: Control) -> None:
-    answer = submit(control, {**CONFIG, "pricePath": [123.456789] * 100_000})
+    answer = submit(control, {**CONFIG, "pricePath": [123.456789] * 400_000})
     assert answer.status_code == 413
     assert answer.headers["content-type"] == "application/problem+json"
 

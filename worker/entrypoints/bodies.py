@@ -11,6 +11,9 @@ from worker.entrypoints.problems import MAX_LISTED_ERRORS, Problem
 
 Model = TypeVar("Model", bound=BaseModel)
 
+#: A configuration has at most 900 KiB as a document; as JSON its numbers may be longer.
+MAX_CONFIG_BODY_BYTES = 4 * 1024 * 1024
+
 #: A body is read to its end up to here, so that its sender can hear the answer.
 MAX_DISCARDED_BYTES = 32 * 1024 * 1024
 

@@ -14,6 +14,7 @@ import engine
 from worker.bootstrap import Services
 from worker.entrypoints import control_events
 from worker.entrypoints.backtest_requests import InvalidFields
+from worker.entrypoints.bodies import MAX_CONFIG_BODY_BYTES
 from worker.entrypoints.caller_auth import machine_caller
 from worker.entrypoints.control_backtests import backtests_router
 from worker.entrypoints.control_events import events_router
@@ -39,9 +40,6 @@ from worker.oidc import (
 from worker.services.admission import CheckConfig
 from worker.services.arrivals import Arrivals
 from worker.settings import Settings, require_control_auth
-
-#: A config may have 900 KiB; this is what a job document could hold.
-MAX_BODY_BYTES = 1024 * 1024
 
 
 def create_control_app(
@@ -74,7 +72,9 @@ def create_control_app(
     )
     install_problem_handlers(app)
     _install_error_answers(app)
-    app.add_middleware(BodyLimit, limit=MAX_BODY_BYTES, exempt=frozenset({control_events.PATH}))
+    app.add_middleware(
+        BodyLimit, limit=MAX_CONFIG_BODY_BYTES, exempt=frozenset({control_events.PATH})
+    )
     app.include_router(events_router(arrivals, metrics, machine_caller(callers, "events")))
     app.include_router(
         backtests_router(

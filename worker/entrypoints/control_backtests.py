@@ -51,6 +51,7 @@ def backtests_router(backtests: UserBacktests, current_user: Callable[..., User]
         responses={
             409: {"description": "The Idempotency-Key came with another backtest."},
             413: {"description": "The body is too long."},
+            415: {"description": "The body is not declared as JSON."},
             422: {"description": "Not valid: `errors` lists every wrong field."},
         },
     )

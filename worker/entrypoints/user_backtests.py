@@ -110,6 +110,10 @@ class UserBacktests:
         return cancelled.job
 
     def _stored(self, user: User, body: object, key: str | None) -> Submitted:
+        if isinstance(body, bytes):
+            # Read as JSON all the same, any web page could submit to a service on its visitor's
+            # machine: a browser asks nobody before it sends a form.
+            raise Problem(415, "Send the backtest with Content-Type: application/json.")
         asked = read_new_backtest(body, self._check_config)
         new = NewJob(
             user_id=user.user_id,

@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 
 from worker.bootstrap import Worker
 from worker.entrypoints import push_route
+from worker.entrypoints.bodies import MAX_CONFIG_BODY_BYTES
 from worker.entrypoints.caller_auth import machine_caller
 from worker.entrypoints.probes import health, package_version
 from worker.entrypoints.problems import (
@@ -24,9 +25,6 @@ from worker.oidc import Fetch, MachineCallers, fetch_certificates, google_verifi
 from worker.services.draining import ShuttingDown
 from worker.settings import Settings, require_worker_auth
 from worker.telemetry import CONTENT_TYPE
-
-#: A configuration has at most 900 KiB as a document; as JSON its numbers may be longer.
-MAX_BODY_BYTES = 4 * 1024 * 1024
 
 
 def create_worker_app(worker: Worker, *, fetch: Fetch = fetch_certificates) -> FastAPI:
@@ -49,7 +47,7 @@ def create_worker_app(worker: Worker, *, fetch: Fetch = fetch_certificates) -> F
     app = FastAPI(title="Backtest worker", version=package_version(), lifespan=lifespan)
     install_problem_handlers(app)
     _install_error_answers(app)
-    app.add_middleware(BodyLimit, limit=MAX_BODY_BYTES, exempt=frozenset({push_route.PATH}))
+    app.add_middleware(BodyLimit, limit=MAX_CONFIG_BODY_BYTES, exempt=frozenset({push_route.PATH}))
     app.include_router(push_router(worker, slot, machine_caller(callers, "push")))
     app.include_router(run_router(worker, slot, machine_caller(callers, "run")))
     _add_probes(app, worker)
