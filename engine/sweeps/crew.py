@@ -69,7 +69,10 @@ class Crew(Generic[W]):
     @property
     def in_hand(self) -> float:
         """Variants finished in batches that have not ended."""
-        return sum(work.done for work in self._running.values())
+        finished = 0.0
+        for work in self._running.values():
+            finished += work.done
+        return finished
 
     def take(self, work: W) -> None:
         """Queue some work, waiting until there is room in the queue."""
