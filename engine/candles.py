@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from engine.dates import milliseconds_of
 from engine.errors import DataError
 
 PRICE_COLUMNS = ("open", "high", "low", "close")
@@ -66,6 +67,33 @@ class Candles:
         close = np.array(closes, dtype=np.float64)
         volume = np.zeros(len(close))
         return cls(symbol, timeframe, np.asarray(times), close, close, close, close, volume)
+
+    @classmethod
+    def from_columns(
+        cls,
+        symbol: str,
+        timeframe: str,
+        times: ArrayLike,
+        open: ArrayLike,
+        high: ArrayLike,
+        low: ArrayLike,
+        close: ArrayLike,
+        volume: ArrayLike | None = None,
+    ) -> "Candles":
+        """Checked bars from anything NumPy takes for columns, those of a data frame for instance.
+
+        ``times`` are opening times: datetime64, datetimes or ISO texts (UTC without an offset), or
+        whole milliseconds since 1970. Without ``volume`` it is 0.
+
+        Raises:
+            DataError: columns of different lengths, or a bad bar, as :meth:`validate` says.
+        """
+        moments = milliseconds_of(times)
+        traded = np.zeros(len(moments)) if volume is None else volume
+        columns = [np.asarray(column) for column in (open, high, low, close, traded)]
+        candles = cls(symbol, timeframe, moments, *columns)
+        candles.validate()
+        return candles
 
     def __len__(self) -> int:
         return len(self.times)

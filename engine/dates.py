@@ -2,9 +2,10 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from engine.errors import DataError
 
@@ -13,6 +14,9 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _DATE_TIME = re.compile(
     r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?([Zz]|[+-]\d{2}:?\d{2})?", re.ASCII
 )
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_TIMES = "datetime64, datetimes, ISO texts or whole milliseconds since 1970 UTC"
 _LAST_MILLISECOND = timedelta(days=1, milliseconds=-1)
 
 
@@ -41,6 +45,34 @@ def checked(text: str) -> str:
     """The text itself, if it is a date that can be used."""
     end_of(text)
     return text
+
+
+def milliseconds_of(times: ArrayLike) -> NDArray[np.int64]:
+    """Milliseconds since 1970 UTC of datetime64, datetimes, ISO texts or such milliseconds.
+
+    What has no offset is UTC.
+
+    Raises:
+        DataError: they are none of these.
+    """
+    values = np.asarray(times)
+    if values.dtype.kind == "M" and not np.isnat(values).any():
+        return values.astype("datetime64[ms]").astype(np.int64)
+    if values.dtype.kind in "iu":
+        return values.astype(np.int64)
+    if values.dtype.kind not in "OU" or values.ndim != 1:
+        raise DataError(f"times are {values.dtype} {values.shape}, not a column of {_TIMES}")
+    moments = [_moment(value, bar) for bar, value in enumerate(values.tolist())]
+    return np.array([(moment - _EPOCH) // _MILLISECOND for moment in moments], dtype=np.int64)
+
+
+def _moment(value: Any, bar: int) -> datetime:
+    if isinstance(value, datetime) and value == value:  # pandas' missing time equals nothing
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value
+    try:
+        return start_of(value)
+    except (TypeError, ValueError):
+        raise DataError(f"bar {bar}: its time is none of {_TIMES}", bar) from None
 
 
 def time_strings(times: NDArray[np.int64]) -> list[str]:

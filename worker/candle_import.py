@@ -57,6 +57,17 @@ def import_files(
     )
 
 
+def read_candles(path: str | Path, symbol: str, timeframe: str = "1d") -> Candles:
+    """The bars of one file of any format that can be imported, without storing them.
+
+    Raises:
+        ImportRefused: a file or row that cannot be used.
+    """
+    candles = _candles(symbol, timeframe, [*_read(Path(path)).bars])
+    candles.validate()
+    return candles
+
+
 def _read(path: Path) -> Rows:
     try:
         return read_candle_file(path)

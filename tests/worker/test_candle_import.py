@@ -7,7 +7,7 @@ import pytest
 
 from worker.adapters.candle_files import CandleFiles
 from worker.candle_gaps import Gap
-from worker.candle_import import ImportRefused, import_files
+from worker.candle_import import ImportRefused, import_files, read_candles
 
 HEADER = "timestamp,open,high,low,close,volume\n"
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -160,3 +160,19 @@ def test_a_missing_week_is_a_gap_in_weekly_bars(library: CandleFiles, tmp_path: 
 def test_the_closing_after_september_2001_is_found(library: CandleFiles) -> None:
     report = import_files(library, [SAMPLES / "SPX-1d.csv"], "SPX", "1d")
     assert report.gaps[0] == Gap(day("2001-09-10"), day("2001-09-17"))
+
+
+def test_a_file_can_be_read_without_storing_it(library: CandleFiles) -> None:
+    path = SAMPLES / "SPX-1d.csv"
+    candles = read_candles(path, "SPX")
+    assert (candles.symbol, candles.timeframe) == ("SPX", "1d")
+    assert candles.fingerprint() == import_files(library, [path], "SPX", "1d").entry.fingerprint
+    assert read_candles(str(path), "^GSPC", "1w").timeframe == "1w"
+
+
+def test_a_file_that_cannot_be_read_is_refused_by_its_row(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", ["2020-01-02", "2020-01-03"], price=-1.0)
+    with pytest.raises(ImportRefused, match=r"a\.csv, row 2: open"):
+        read_candles(path, "X")
+    with pytest.raises(ImportRefused, match=r"no\.csv"):
+        read_candles(tmp_path / "no.csv", "X")
