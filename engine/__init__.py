@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def run_backtest(
     config: BacktestConfig | Mapping[str, Any],
-    candles: Candles | Mapping[str, Candles] | None = None,
+    candles: Candles | Mapping[Any, Candles] | None = None,
     on_progress: Callable[[float], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> BacktestResult:
@@ -35,7 +35,7 @@ def run_backtest(
 def run_sweep(
     base: Mapping[str, Any],
     overrides: Collection[Mapping[str, Any]],
-    candles: Candles | Mapping[str, Candles] | None = None,
+    candles: Candles | Mapping[Any, Candles] | None = None,
     *,
     rank_by: str = "sharpe",
     keep_best: int = 10,

@@ -1,6 +1,7 @@
 """Which bars a run sees, and the hash of them."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -11,8 +12,8 @@ from engine.errors import DataNotFoundError
 from engine.series import volatility_symbol
 from engine.timeframes import TIMEFRAMES
 
-#: Candles by symbol.
-Given = Mapping[str, Candles]
+#: Candles by symbol, or by (symbol, timeframe) where a symbol has bars of several lengths.
+Given = Mapping[Any, Candles]
 
 
 def by_symbol(config: BacktestConfig, candles: Candles | Given | None) -> Given:
@@ -76,7 +77,9 @@ def fingerprint_of(bars: Candles, series: Mapping[str, Candles]) -> str:
 
 
 def _of_symbol(given: Given, symbol: str, timeframe: str) -> Candles:
-    candles = given.get(symbol)
+    candles = given.get((symbol, timeframe))
+    if candles is None:
+        candles = given.get(symbol)
     if candles is None:
         raise DataNotFoundError(f"no candles of {symbol} {timeframe}")
     if candles.timeframe != timeframe:

@@ -20,7 +20,6 @@ from engine.portfolio_parameters import (
     SleeveDraft,
 )
 from engine.problems import problems_from
-from engine.series import required_series
 from engine.strategies import PARAMETERS
 from engine.timeframes import TIMEFRAMES
 
@@ -54,8 +53,6 @@ def parse_config(raw: Mapping[str, Any]) -> BacktestConfig:
     if problems:
         raise ConfigError(problems)
     config, problems = _parse(raw, "")
-    if config is not None:
-        problems = _timeframe_problems(config)
     if config is None or problems:
         raise ConfigError(problems)
     return config
@@ -173,18 +170,6 @@ def _with_sleeves(
         sleeves=tuple(sleeves), rebalance=draft.rebalance
     )
     return parameters, problems
-
-
-def _timeframe_problems(config: BacktestConfig) -> list[ConfigProblem]:
-    """Candles are handed to a run by symbol, so each symbol can have one length of bars only."""
-    timeframes: dict[str, list[str]] = {}
-    for request in required_series(config):
-        timeframes.setdefault(request.symbol, []).append(request.timeframe)
-    return [
-        ConfigProblem("parameters.sleeves", f"one timeframe for {symbol}", " and ".join(different))
-        for symbol, different in timeframes.items()
-        if len(different) > 1
-    ]
 
 
 def _join(prefix: str, path: str) -> str:

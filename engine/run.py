@@ -5,7 +5,7 @@ from typing import Any
 
 from engine.candles import Candles
 from engine.config import BacktestConfig
-from engine.inputs import by_symbol
+from engine.inputs import Given, by_symbol
 from engine.metrics import Market
 from engine.parsing import parse_config
 from engine.portfolio import run_portfolio
@@ -18,11 +18,11 @@ from engine.versions import ENGINE_VERSION
 
 def run_backtest(
     config: BacktestConfig | Mapping[str, Any],
-    candles: Candles | Mapping[str, Candles] | None = None,
+    candles: Candles | Given | None = None,
     on_progress: OnProgress | None = None,
     should_stop: ShouldStop | None = None,
 ) -> BacktestResult:
-    """Run ``config`` over ``candles``: the symbol's own, or candles by symbol.
+    """Run ``config`` over ``candles``: the symbol's own, or by symbol or (symbol, timeframe).
 
     ``on_progress`` hears the finished fraction, and ``should_stop`` is asked, every few thousand
     bars. The result depends on config and candles alone.

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import ConfigError, parse_config
+from engine import ConfigError, parse_config, required_series
 from engine.errors import ConfigProblem
 from tests.support.markets import config
 
@@ -366,12 +366,12 @@ def test_every_sleeve_is_looked_at() -> None:
     ]
 
 
-def test_one_symbol_has_one_timeframe() -> None:
-    raw = portfolio(sleeve(), sleeve(timeframe="1h"))
-    assert str(problems(raw)[0]) == (
-        "parameters.sleeves: expected one timeframe for SPY, got 1d and 1h"
-    )
-    parse_config(portfolio(sleeve(), sleeve(timeframe="1h", symbol="QQQ")))
+def test_one_symbol_may_have_several_timeframes() -> None:
+    config = parse_config(portfolio(sleeve(), sleeve(timeframe="1h")))
+    assert [(one.symbol, one.timeframe) for one in required_series(config)] == [
+        ("SPY", "1d"),
+        ("SPY", "1h"),
+    ]
 
 
 def test_only_no_rebalancing_is_known() -> None:

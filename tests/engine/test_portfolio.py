@@ -106,6 +106,19 @@ def test_an_unfinished_cycle_lasts_to_the_portfolios_end() -> None:
     assert cycle.end_index == 119
 
 
+def test_one_symbol_may_run_on_bars_of_several_lengths() -> None:
+    hours = walk(200, 3, timeframe="1h")
+    raw = config(
+        "portfolio",
+        parameters={"sleeves": [sleeve(0.5), sleeve(0.5, "rsi", timeframe="1h")]},
+    )
+    found = run_backtest(raw, {("SPY", "1d"): SPY, ("SPY", "1h"): hours})
+    days = run_backtest(config("smaCross", startingCapital=5_000), SPY)
+    fine = run_backtest(config("rsi", startingCapital=5_000, timeframe="1h"), hours)
+    assert found.equity_curve[-1] == pytest.approx(days.equity_curve[-1] + fine.equity_curve[-1])
+    assert found.metrics.buy_and_hold_return == days.metrics.buy_and_hold_return
+
+
 def test_notes_name_their_sleeve() -> None:
     found = portfolio(sleeve(0.5), sleeve(0.5, "wheel", parameters={"contracts": 10}))
     assert all(note.startswith("Sleeve 1 (wheel on SPY): ") for note in found.notes)

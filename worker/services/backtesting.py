@@ -42,7 +42,7 @@ class RunBacktest(Protocol):
     def __call__(
         self,
         config: Any,
-        candles: Candles | Mapping[str, Candles] | None = None,
+        candles: Candles | Mapping[Any, Candles] | None = None,
         on_progress: OnProgress | None = None,
         should_stop: ShouldStop | None = None,
     ) -> Result: ...
@@ -78,7 +78,7 @@ class Backtesting:
         """
         config = self._calls.parse_config(config_used)
         candles = {
-            series.symbol: self._candles.load(
+            (series.symbol, series.timeframe): self._candles.load(
                 series.symbol, series.timeframe, series.start, series.end
             )
             for series in self._calls.required_series(config)
