@@ -387,8 +387,8 @@ class TestTheQueueAmongBadDocuments:
 
         assert first is not None
         assert second is not None
-        assert [first.job.job_id, second.job.job_id] == ["good", "null"]
-        assert second.job.status is JobStatus.RUNNING
+        assert {first.job.job_id, second.job.job_id} == {"good", "null"}
+        assert first.job.status is second.job.status is JobStatus.RUNNING
 
     @pytest.mark.parametrize("status", ["done", "Pending", "QUEUED", "CloudBacktestStatus.queued"])
     def test_only_the_plain_state_is_in_the_queue(

@@ -25,6 +25,7 @@ from worker.adapters.firestore.documents import (
     read_result,
     result_document,
 )
+from worker.adapters.firestore.encoding import PlainDataBatch
 from worker.adapters.firestore.errors import committing, reading
 from worker.adapters.firestore.reading import read_job, utc
 from worker.adapters.plain import note
@@ -88,9 +89,9 @@ class FirestoreJobStore:
     def create(self, job: Job) -> Snapshot:
         if not is_job_id(job.job_id):
             raise RecordRefused(f"{job.job_id!r} is not a job id")
-        batch = self._client.batch()
+        batch = PlainDataBatch(self._client)
         with _encoding(job.job_id):
-            batch.create(self._jobs.document(job.job_id), job_document(job))
+            batch.create_around(self._jobs.document(job.job_id), job_document(job), "configUsed")
         try:
             written_at = self._send(batch, job.job_id).at
         except Conflict as error:
@@ -134,7 +135,7 @@ class FirestoreJobStore:
         self, seen: Snapshot, change: JobChange, result: ResultRecord | None = None
     ) -> Snapshot:
         job_id = seen.job.job_id
-        batch = self._client.batch()
+        batch = PlainDataBatch(self._client)
         with _encoding(job_id):
             batch.update(
                 self._jobs.document(job_id),
@@ -142,7 +143,9 @@ class FirestoreJobStore:
                 self._client.write_option(last_update_time=seen.version),
             )
             if result is not None:
-                batch.create(self._results.document(result.job_id), result_document(result))
+                batch.create_around(
+                    self._results.document(result.job_id), result_document(result), "backtestResult"
+                )
         written = self._send(batch, job_id)
         after = changed(seen.job, change, utc(written.server_time))
         return Snapshot(after, written.at, utc(written.at))
