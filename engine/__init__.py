@@ -26,7 +26,23 @@ def run_backtest(
     on_progress: Callable[[float], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> BacktestResult:
-    """As :func:`engine.run.run_backtest`, whose kernels are loaded by the first call."""
+    """Run one config over its candles. The result depends on these two alone, to the last bit.
+
+    The first call of a process loads the compiled kernels, and compiles those it does not find.
+
+    Args:
+        config: as clients write it (camelCase keys), or what :func:`parse_config` made of it.
+        candles: the symbol's own bars, or a mapping of all that :func:`required_series` names,
+            by symbol or by (symbol, timeframe). None for a config with a ``pricePath``.
+        on_progress: hears the finished fraction, 0…1, every few thousand bars.
+        should_stop: asked as often; True ends the run.
+
+    Raises:
+        ConfigError: a config with mistakes; names each with its path and what was expected.
+        DataError: candles that cannot be used (``bar`` counts from 0), or that are missing
+            (:class:`DataNotFoundError`).
+        Stopped: ``should_stop`` said yes.
+    """
     from engine.run import run_backtest as run
 
     return run(config, candles, on_progress, should_stop)
@@ -43,7 +59,25 @@ def run_sweep(
     on_progress: Callable[[float], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> "SweepResult":
-    """As :func:`engine.sweep.run_sweep`, whose kernels are loaded by the first call."""
+    """Run many variants of one config over the same candles, on several threads.
+
+    Each row is bit for bit what :func:`run_backtest` gives for the variant's config. A variant
+    that cannot be run fails alone.
+
+    Args:
+        base: a config; what is missing in it every variant must set.
+        overrides: one mapping a variant, dotted paths to values
+            (``{"parameters.fast": 5}``): a list, or :func:`expand_grid`.
+        candles: as for :func:`run_backtest`.
+        rank_by: the sweep metric that ``best`` is ordered by, descending, nulls last.
+        keep_best: how many variants ``best`` holds.
+        threads: None for one a processor.
+        on_progress: hears the finished fraction, 0…1.
+        should_stop: True ends the sweep; rows that are finished are given back.
+
+    Raises:
+        ConfigError: ``rank_by`` is no sweep metric, or ``base`` no object.
+    """
     from engine.sweep import run_sweep as run
 
     return run(

@@ -143,7 +143,14 @@ class Metrics(ResultModel):
 
 
 class BacktestResult(ResultModel):
-    """Complete: no list is cut here, so ``truncated`` is empty."""
+    """What a run gives back, complete: no list is cut here, so ``truncated`` is empty.
+
+    ``equity_curve`` (money, marked at the close) and ``equity_timestamps`` (opening times) have
+    one value a bar. ``…_index`` of trades, cycles and regimes count these bars from 0. Averages
+    and rates are over completed cycles, 0.0 where there are none. ``config_used`` is the config
+    with every default filled in. The attributes have Python names, :meth:`to_document` gives the
+    names that clients read.
+    """
 
     model_config = ConfigDict(
         alias_generator=to_camel,
