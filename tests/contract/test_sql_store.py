@@ -9,11 +9,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
-import sqlalchemy
 
 from tests.support.jobs import CONFIG, a_job, a_lease, an_admitted_job, claim_best, read
 from worker.adapters.sql import SqlJobStore
-from worker.adapters.sql.tables import jobs, metadata
 from worker.jobs import transitions
 from worker.jobs.errors import RecordRefused, StoreUnavailable
 from worker.jobs.job import JobChange, Snapshot
@@ -229,21 +227,3 @@ def test_the_queries_walk_an_index_and_sort_nothing(
     assert index in plan
     assert "TEMP B-TREE" not in plan
     sqlite_store.close()
-
-
-@pytest.mark.postgres
-def test_every_declared_column_and_index_is_made(
-    postgresql_store: SqlJobStore, postgres_url: str
-) -> None:
-    engine = sqlalchemy.create_engine(postgres_url)
-    inspector = sqlalchemy.inspect(engine)
-
-    for table in metadata.tables.values():
-        made = {column["name"] for column in inspector.get_columns(table.name)}
-        assert made == {column.name for column in table.columns}
-    assert {item["name"] for item in inspector.get_indexes(jobs.name)} == {
-        "backtest_jobs_queue",
-        "backtest_jobs_of_user",
-    }
-    engine.dispose()
-    postgresql_store.close()

@@ -1,5 +1,6 @@
 """Engines for SQLite and PostgreSQL, transactions, and what their errors mean to a caller."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,13 +8,21 @@ from typing import Any
 
 import sqlalchemy
 from sqlalchemy import Connection, Engine, event, make_url
-from sqlalchemy.exc import DatabaseError, DataError, InterfaceError, StatementError
+from sqlalchemy.exc import (
+    DatabaseError,
+    DataError,
+    InterfaceError,
+    InvalidatePoolError,
+    StatementError,
+)
 
 from worker.jobs.errors import OutcomeUnknown, RecordRefused, StoreUnavailable
 
 _CONNECT_SECONDS = 5
 _LOCK_SECONDS = 5
 _STATEMENT_SECONDS = 10
+#: A connection that was used this lately is not asked whether it still lives.
+_TRUSTED_SECONDS = 5
 
 _NO_ANSWER = (DatabaseError, InterfaceError, sqlalchemy.exc.TimeoutError)
 
@@ -24,10 +33,9 @@ def connect(url: str) -> Engine:
     if parsed.get_backend_name() == "sqlite":
         return _sqlite(url, parsed.database)
     if parsed.get_backend_name() == "postgresql":
-        return sqlalchemy.create_engine(
+        engine = sqlalchemy.create_engine(
             url,
             hide_parameters=True,
-            pool_pre_ping=True,
             pool_timeout=_CONNECT_SECONDS,
             pool_size=5,
             max_overflow=15,
@@ -37,6 +45,8 @@ def connect(url: str) -> Engine:
                 f"-c statement_timeout={_STATEMENT_SECONDS}s -c timezone=UTC",
             },
         )
+        _ask_idle_connections(engine)
+        return engine
     raise ValueError(f"no store for {parsed.get_backend_name()} databases")
 
 
@@ -47,7 +57,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
         with engine.connect() as connection:
             yield connection
     except _NO_ANSWER as error:
-        raise StoreUnavailable(_told(error)) from error
+        raise StoreUnavailable(told(error)) from error
 
 
 @contextmanager
@@ -63,12 +73,12 @@ def writing(engine: Engine) -> Iterator[Connection]:
             committing = True
             transaction.commit()
     except DataError as error:
-        raise RecordRefused(_told(error)) from error
+        raise RecordRefused(told(error)) from error
     except _NO_ANSWER as error:
-        raise (OutcomeUnknown if committing else StoreUnavailable)(_told(error)) from error
+        raise (OutcomeUnknown if committing else StoreUnavailable)(told(error)) from error
     except StatementError as error:
         if error.orig is None or isinstance(error.orig, (ValueError, TypeError, OverflowError)):
-            raise RecordRefused(_told(error)) from error
+            raise RecordRefused(told(error)) from error
         raise
 
 
@@ -101,7 +111,28 @@ def _sqlite(url: str, database: str | None) -> Engine:
     return engine
 
 
-def _told(error: Exception) -> str:
+def _ask_idle_connections(engine: Engine) -> None:
+    """Replace connections that died while nobody used them. To ask at every use, as the pool would
+    do by itself, costs a round trip for each transaction.
+    """
+
+    @event.listens_for(engine, "checkin")
+    def remember(_connection: Any, record: Any) -> None:
+        record.info["used_at"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def ask(connection: Any, record: Any, _proxy: Any) -> None:
+        idle = time.monotonic() - record.info.get("used_at", time.monotonic())
+        if idle < _TRUSTED_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise InvalidatePoolError from error
+
+
+def told(error: BaseException) -> str:
+    """The first line of what a database or its driver says."""
     cause = getattr(error, "orig", None) or error
     first_line = (str(cause).strip() or type(cause).__name__).splitlines()[0]
     return f"the database says: {first_line}"

@@ -8,13 +8,14 @@ from typing import Any, TypeAlias
 from sqlalchemy import ColumnElement
 
 from worker.adapters.plain import plain_json
+from worker.adapters.sql.tables import jobs
 from worker.jobs.errors import ErrorCode
 from worker.jobs.job import Artifact, Job, JobChange, ResultRecord
 from worker.jobs.lease import Lease, ServerTime
 from worker.jobs.states import EnumStyle, JobStatus
 
-#: A moment to store, or the SQL that asks the database for it.
-Moment: TypeAlias = datetime | ColumnElement[datetime]
+#: A moment to store, or what stands for the database's own clock.
+Moment: TypeAlias = datetime | ColumnElement[datetime] | ServerTime
 
 _LEASE_COLUMNS = (
     "lease_id",
@@ -23,6 +24,15 @@ _LEASE_COLUMNS = (
     "lease_seconds",
     "lease_expires_at",
 )
+
+
+_JOB_COLUMNS = tuple(field.name for field in fields(Job) if field.name in jobs.c)
+
+
+def storable(change: JobChange) -> JobChange:
+    """The change as it can be stored and will be read again."""
+    message = change.get("error_message")
+    return change if message is None else {**change, "error_message": _storable(message)}
 
 
 def job_row(job: Job, now: Moment) -> dict[str, Any]:
@@ -59,7 +69,7 @@ def change_row(change: JobChange | Mapping[str, Any], now: Moment) -> dict[str, 
 
 
 def read_job(row: Mapping[str, Any]) -> Job:
-    values = {field.name: row[field.name] for field in fields(Job) if field.name in row}
+    values = {name: row[name] for name in _JOB_COLUMNS}
     values["submitted_at"] = row["submitted_text"] or row["submitted_at"]
     values["status"] = JobStatus(row["status"])
     values["enum_style"] = EnumStyle(row["enum_style"])

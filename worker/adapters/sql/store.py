@@ -1,120 +1,117 @@
 """The job store over SQL: every write is one transaction guarded by the row's revision."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import (
-    Connection,
-    CursorResult,
-    Row,
-    Text,
-    func,
-    insert,
-    literal,
-    select,
-    tuple_,
-    update,
-)
+from sqlalchemy import ColumnElement, Row, Text, func, insert, literal, select, tuple_
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.sql.base import Executable
 
 from worker.adapters.cursor import Cursor
 from worker.adapters.sql.connection import connect, reading, writing
-from worker.adapters.sql.mapping import (
-    Moment,
-    change_row,
-    job_row,
-    read_job,
-    read_result,
-    result_row,
-)
-from worker.adapters.sql.tables import jobs, metadata, results
+from worker.adapters.sql.driver import Driver, Record
+from worker.adapters.sql.mapping import job_row, read_job, read_result, result_row
+from worker.adapters.sql.overview import SqlOverview
+from worker.adapters.sql.schema import HEAD, migrate, require_head, revision_of
+from worker.adapters.sql.statements import CHANNEL, Statements
+from worker.adapters.sql.switches import SqlSwitches
+from worker.adapters.sql.tables import jobs, results
 from worker.adapters.sql.types import UtcTime
-from worker.jobs.errors import Conflict, JobExists, RecordRefused
+from worker.adapters.sql.writing import Write, is_claimable
+from worker.jobs.errors import Conflict, JobExists, RecordRefused, StoreError
 from worker.jobs.job import Job, JobChange, ResultRecord, Snapshot, is_job_id
-from worker.jobs.states import JobStatus
+from worker.jobs.lease import ServerTime
+from worker.jobs.retention import with_expiry
 from worker.ports import Page, Wanted
 
-#: Any number that is always the same: two processes that make the schema take turns.
-_SCHEMA_LOCK = 8_230_511
 
-
-class SqlJobStore:
+class SqlJobStore(SqlOverview, SqlSwitches):
     """``url`` as SQLAlchemy writes it: ``sqlite:///file.db``, ``postgresql+psycopg://…``.
 
-    A SQLite file gets its tables at once; on PostgreSQL they are made by ``create_schema``.
+    A SQLite file gets its tables, or the newest form of them, at once. PostgreSQL's are made by
+    ``create_schema``, and asked for by ``require_schema``.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, retention: timedelta | None = None) -> None:
         self._engine = connect(url)
+        self._retention = retention
         self._embedded = self._engine.dialect.name == "sqlite"
+        self._driver = Driver(self._engine)
+        self._sql = Statements(self._embedded)
         if self._embedded:
-            self.create_schema()
+            try:
+                self.create_schema()
+            except StoreError:
+                self.close()
+                raise
 
     def create_schema(self) -> None:
-        """Make the tables that are not there yet."""
+        """Bring the tables to their newest form. Writes nothing if they have it."""
+        with reading(self._engine) as connection:
+            is_new = revision_of(connection) == HEAD
+        if not is_new:
+            self.migrate("head")
+
+    def migrate(self, revision: str) -> tuple[str | None, str | None]:
+        """Bring the tables to a revision, up or down; the revisions before and after."""
         with writing(self._engine) as connection:
-            if not self._embedded:
-                connection.execute(select(func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
-            metadata.create_all(connection)
+            return migrate(connection, revision)
+
+    def require_schema(self) -> None:
+        """Raises ``SchemaMismatch`` unless the tables are those that this code needs."""
+        with reading(self._engine) as connection:
+            require_head(connection)
 
     def create(self, job: Job) -> Snapshot:
         if not is_job_id(job.job_id):
             raise RecordRefused(f"{job.job_id!r} is not a job id")
+        made = insert(jobs).values(job_row(job, self._now())).returning(jobs, self._read_at())
         with writing(self._engine) as connection:
             try:
-                return _snapshot(
-                    _execute(
-                        connection,
-                        insert(jobs)
-                        .values(job_row(job, self._now()))
-                        .returning(jobs, self._read_at()),
-                    ).one()
-                )
+                row = connection.execute(made).one()
             except IntegrityError as error:
                 raise JobExists(job.job_id) from error
+            except (OverflowError, UnicodeError) as error:
+                raise RecordRefused(f"the record cannot be a row: {error}") from error
+            if not self._embedded and is_claimable(job):
+                connection.execute(select(func.pg_notify(CHANNEL, "")))
+        columns = _columns(row)
+        return Snapshot(read_job(columns), columns["revision"], columns["read_at"])
 
     def get(self, job_id: str) -> Snapshot | None:
         if not is_job_id(job_id):
             return None
-        with reading(self._engine) as connection:
-            row = connection.execute(
-                select(jobs, self._read_at()).where(jobs.c.job_id == job_id)
-            ).one_or_none()
-        return None if row is None else _snapshot(row)
+        row = self._driver.one(self._sql.get, (job_id,))
+        return None if row is None else self._snapshot(row)
 
     def take_best(self, wanted: Wanted, decide: Callable[[Snapshot], JobChange]) -> Snapshot | None:
-        best = (
-            select(jobs, self._read_at())
-            .where(
-                jobs.c.status == JobStatus.QUEUED.value,
-                jobs.c.lane == wanted.lane,
-                jobs.c.engine_version.in_(wanted.engine_versions),
-                jobs.c.rank.is_not(None),
-            )
-            .order_by(jobs.c.rank, jobs.c.job_id)
-            .limit(1)
-            .with_for_update(skip_locked=True)
-        )
-        with writing(self._engine) as connection:
-            row = connection.execute(best).one_or_none()
+        sql, parameters = self._sql.best(wanted.lane, wanted.engine_versions)
+        with self._driver.transaction() as cursor:
+            row = cursor.execute(sql, parameters).fetchone()
             if row is None:
                 return None
-            seen = _snapshot(row)
-            return self._write(connection, seen, decide(seen))
+            seen = self._snapshot(row)
+            write = self._write(seen, decide(seen))
+            return write.done(cursor.execute(*write.update()).fetchone())
 
     def commit(
         self, seen: Snapshot, change: JobChange, result: ResultRecord | None = None
     ) -> Snapshot:
-        with writing(self._engine) as connection:
-            after = self._write(connection, seen, change)
-            if result is not None:
-                try:
-                    _execute(connection, insert(results).values(result_row(result, self._now())))
-                except IntegrityError as error:
-                    raise Conflict(f"job {result.job_id} has a result already") from error
-            return after
+        write = self._write(seen, change)
+        if result is None:
+            return write.done(self._driver.one(*write.update(), writes=True))
+        kept = replace(result, expire_at=write.change.get("expire_at") or result.expire_at)
+        row = result_row(kept, write.clock)
+        try:
+            if not self._embedded:
+                return write.done(self._driver.one(*write.update_with(row), writes=True))
+            with self._driver.transaction() as cursor:
+                after = write.done(cursor.execute(*write.update()).fetchone())
+                cursor.execute(*self._sql.insert_result(row))
+                return after
+        except self._driver.duplicate as error:
+            raise Conflict(f"job {seen.job.job_id} has a result already") from error
 
     def result(self, job_id: str) -> ResultRecord | None:
         if not is_job_id(job_id):
@@ -147,19 +144,16 @@ class SqlJobStore:
     def close(self) -> None:
         self._engine.dispose()
 
-    def _write(self, connection: Connection, seen: Snapshot, change: JobChange) -> Snapshot:
-        row = _execute(
-            connection,
-            update(jobs)
-            .where(jobs.c.job_id == seen.job.job_id, jobs.c.revision == seen.version)
-            .values(**change_row(change, self._now()), revision=jobs.c.revision + 1)
-            .returning(jobs, self._read_at()),
-        ).one_or_none()
-        if row is None:
-            raise Conflict(seen.job.job_id)
-        return _snapshot(row)
+    def _write(self, seen: Snapshot, change: JobChange) -> Write:
+        clock = datetime.now(UTC) if self._embedded else ServerTime.NOW
+        return Write(self._sql, seen, with_expiry(change, seen.read_at, self._retention), clock)
 
-    def _now(self) -> Moment:
+    def _snapshot(self, row: Record) -> Snapshot:
+        columns = self._sql.job_columns(row)
+        read_at = datetime.now(UTC) if self._embedded else row[-1].astimezone(UTC)
+        return Snapshot(read_job(columns), columns["revision"], read_at)
+
+    def _now(self) -> datetime | ColumnElement[datetime]:
         """The store's clock: the server's, or this machine's where the store is a file on it."""
         if self._embedded:
             return datetime.now(UTC)
@@ -171,18 +165,5 @@ class SqlJobStore:
         return func.clock_timestamp(type_=UtcTime).label("read_at")
 
 
-def _execute(connection: Connection, statement: Executable) -> CursorResult[Any]:
-    """Run a write; what the driver cannot even encode is refused."""
-    try:
-        return connection.execute(statement)
-    except (OverflowError, UnicodeError) as error:
-        raise RecordRefused(f"the record cannot be a row: {error}") from error
-
-
 def _columns(row: Row[Any]) -> Mapping[str, Any]:
     return dict(row._mapping)
-
-
-def _snapshot(row: Row[Any]) -> Snapshot:
-    columns = _columns(row)
-    return Snapshot(read_job(columns), columns["revision"], columns["read_at"])

@@ -1,4 +1,4 @@
-"""The two tables, and the indexes that the queries rest on."""
+"""The tables, and the indexes that the queries rest on."""
 
 from sqlalchemy import (
     BigInteger,
@@ -11,6 +11,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 from worker.adapters.sql.types import JsonText, UtcTime
@@ -52,14 +53,61 @@ jobs = Table(
     Column("enum_style", String(16), nullable=False),
     Column("bundle_id", String(128)),
     Column("variants", JsonText),
+    Column("bars", BigInteger),
     Column("duration_ms", BigInteger),
     Column("result_digest", Text),
     Column("expire_at", UtcTime),
     Column("defects", JsonText, nullable=False),
 )
 
+UNRANKED = text("status = 'queued' AND rank IS NULL")
+CANCELLED = text("cancel_requested")
+
 Index("backtest_jobs_queue", jobs.c.status, jobs.c.lane, jobs.c.rank, jobs.c.job_id)
 Index("backtest_jobs_of_user", jobs.c.user_id, jobs.c.admitted_at, jobs.c.job_id)
+# Most jobs belong to no bundle and are held by nobody: they are not in these two.
+_IN_BUNDLE, _HELD = jobs.c.bundle_id.is_not(None), jobs.c.lease_worker_id.is_not(None)
+Index(
+    "backtest_jobs_of_bundle",
+    jobs.c.bundle_id,
+    jobs.c.status,
+    postgresql_where=_IN_BUNDLE,
+    sqlite_where=_IN_BUNDLE,
+)
+Index(
+    "backtest_jobs_of_worker",
+    jobs.c.lease_worker_id,
+    postgresql_where=_HELD,
+    sqlite_where=_HELD,
+)
+
+# Partial: what they look for is rare, and every other job is spared the index.
+Index(
+    "backtest_jobs_unranked",
+    jobs.c.user_id,
+    jobs.c.priority,
+    jobs.c.admitted_at,
+    sqlite_where=UNRANKED,
+    postgresql_where=UNRANKED,
+)
+Index(
+    "backtest_jobs_cancelled",
+    jobs.c.status,
+    sqlite_where=CANCELLED,
+    postgresql_where=CANCELLED,
+)
+Index("backtest_jobs_active", jobs.c.user_id, jobs.c.status)
+Index("backtest_jobs_ended", jobs.c.completed_at)
+
+#: What a person sets for the whole fleet, one row a switch.
+switches = Table(
+    "backtest_switches",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("is_on", Boolean, nullable=False),
+    Column("reason", Text),
+    Column("changed_at", UtcTime, nullable=False),
+)
 
 results = Table(
     "backtest_results",

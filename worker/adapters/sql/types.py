@@ -41,7 +41,12 @@ class JsonText(TypeDecorator[Any]):
     def process_bind_param(self, value: Any, _dialect: Dialect) -> str | None:
         if value is None:
             return None
-        return json.dumps(value, allow_nan=False, separators=(",", ":"))
+        return dump_json(value)
 
     def process_result_value(self, value: str | None, _dialect: Dialect) -> Any:
         return None if value is None else json.loads(value)
+
+
+def dump_json(value: Any) -> str:
+    """Raises ValueError for a NaN, TypeError for what JSON does not know."""
+    return json.dumps(value, allow_nan=False, separators=(",", ":"))

@@ -1,0 +1,108 @@
+"""The statements of a job's life, on the driver's own connections from SQLAlchemy's pool.
+
+Building and compiling a statement, and SQLAlchemy's layers around a transaction, take longer than
+SQLite needs to execute it. What happens a few times for every job goes through here instead;
+everything else uses the transactions of :mod:`connection`.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy import Engine, PoolProxiedConnection
+
+from worker.adapters.sql.connection import told
+from worker.jobs.errors import OutcomeUnknown, RecordRefused, StoreUnavailable
+
+Parameters = Sequence[Any]
+Record = tuple[Any, ...]
+
+
+class Driver:
+    """Runs SQL with the driver's placeholders; rows are plain tuples."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._dialect = engine.dialect
+        module = engine.dialect.loaded_dbapi
+        #: A key that was there already; nothing was written.
+        self.duplicate: type[Exception] = module.IntegrityError
+        self._refused: type[Exception] = module.DataError
+        self._error: type[Exception] = module.Error
+        self._embedded = engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def transaction(self) -> Iterator[Any]:
+        """A cursor in a transaction that is committed at the end of the block.
+
+        An exception in the block undoes it. ``duplicate`` passes as it is; other errors of the
+        database become those of the store, ``OutcomeUnknown`` if the commit had been sent.
+        """
+        committing = False
+        with self._connection() as pooled:
+            connection: Any = pooled.dbapi_connection
+            try:
+                cursor = connection.cursor()
+                cursor.execute("BEGIN IMMEDIATE" if self._embedded else "BEGIN")
+                yield cursor
+                committing = True
+                cursor.execute("COMMIT")
+            except BaseException as error:
+                self._undo(pooled)
+                meaning = self._meaning(error, lost=not pooled.is_valid and committing)
+                if meaning is None:
+                    raise
+                raise meaning from error
+
+    def one(self, sql: str, parameters: Parameters, *, writes: bool = False) -> Record | None:
+        """The first row of a statement that is a transaction of its own."""
+        with self._connection() as pooled:
+            connection: Any = pooled.dbapi_connection
+            try:
+                row: Record | None = connection.execute(sql, parameters).fetchone()
+            except Exception as error:
+                self._undo(pooled)
+                meaning = self._meaning(error, lost=not pooled.is_valid and writes)
+                if meaning is None:
+                    raise
+                raise meaning from error
+        return row
+
+    @contextmanager
+    def _connection(self) -> Iterator[PoolProxiedConnection]:
+        try:
+            pooled = self._engine.raw_connection()
+        except (self._error, sqlalchemy.exc.SQLAlchemyError) as error:
+            raise StoreUnavailable(told(error)) from error
+        try:
+            if not self._embedded:
+                pooled.dbapi_connection.autocommit = True  # type: ignore[union-attr]
+            yield pooled
+        finally:
+            if not self._embedded and pooled.is_valid:
+                pooled.dbapi_connection.autocommit = False  # type: ignore[union-attr]
+            pooled.close()
+
+    def _undo(self, pooled: PoolProxiedConnection) -> None:
+        """End the transaction; a connection that cannot even do that is not used again."""
+        try:
+            pooled.rollback()
+        except self._error:
+            pooled.invalidate()
+        connection: Any = pooled.dbapi_connection
+        if connection is not None and getattr(connection, "closed", False):
+            pooled.invalidate()
+
+    def _meaning(self, error: BaseException, *, lost: bool) -> Exception | None:
+        """What an error tells the services; ``None`` for one that passes as it is.
+
+        ``lost``: the connection broke after the write had been sent.
+        """
+        if isinstance(error, self.duplicate):
+            return None
+        if isinstance(error, (self._refused, OverflowError, UnicodeError)):
+            return RecordRefused(told(error))
+        if isinstance(error, self._error):
+            return (OutcomeUnknown if lost else StoreUnavailable)(told(error))
+        return None

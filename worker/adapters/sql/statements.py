@@ -1,0 +1,170 @@
+"""The SQL of a job's life, written out once for each shape and kept.
+
+Every statement reads or writes whole rows by position; what a value is to the driver follows from
+its column's type in :mod:`tables`.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Boolean, Table
+
+from worker.adapters.sql.tables import jobs, results
+from worker.adapters.sql.types import JsonText, UtcTime, dump_json
+from worker.jobs.errors import RecordRefused
+from worker.jobs.lease import ServerTime
+
+#: The channel on which PostgreSQL tells that the queue has grown.
+CHANNEL = "backtest_queue"
+
+Convert = Callable[[Any], Any]
+#: The text and what fills its placeholders.
+Statement = tuple[str, list[Any]]
+
+_COLUMNS = ", ".join(column.name for column in jobs.columns)
+_CLOCK = "(SELECT clock_timestamp() AS now) AS clock"
+
+
+class Statements:
+    """In the dialect of one database: its placeholders, its clock, its kinds of values.
+
+    A :class:`ServerTime` in a row becomes the server's clock; SQLite has none, so there the caller
+    gives the time.
+    """
+
+    def __init__(self, embedded: bool) -> None:
+        self._embedded = embedded
+        self._mark = "?" if embedded else "%s"
+        self._read = tuple((column.name, _reader(column.type, embedded)) for column in jobs.columns)
+        self._write: dict[str, dict[str, Convert | None]] = {
+            table.name: {column.name: _writer(column.type, embedded) for column in table.columns}
+            for table in (jobs, results)
+        }
+        self._update = cache(self._update_text)
+        self._insert = cache(self._insert_text)
+        #: One job by its id.
+        self.get = f"SELECT {self._seen()} FROM backtest_jobs WHERE job_id = {self._mark}"
+
+    def job_columns(self, row: Sequence[Any]) -> dict[str, Any]:
+        """A row's values by column, as Python has them."""
+        return {
+            name: convert(value) if convert is not None and value is not None else value
+            for (name, convert), value in zip(self._read, row, strict=False)
+        }
+
+    def best(self, lane: str, versions: Sequence[str]) -> Statement:
+        """The first of the queue that nobody else is about to take; locked where rows can be."""
+        if self._embedded:
+            marks = ", ".join("?" * len(versions))
+            return self._best(f"IN ({marks})", ""), [lane, *versions]
+        return self._best("= ANY(%s)", " FOR UPDATE SKIP LOCKED"), [lane, list(versions)]
+
+    def update(
+        self, job_id: str, revision: int, row: Mapping[str, Any], *, wakes: bool = False
+    ) -> Statement:
+        """Write columns of the row that still has this revision; gives the server's clock.
+
+        ``wakes``: tell whoever listens that there is a job to run, when this is committed.
+        """
+        timed = tuple(value is ServerTime.NOW for value in row.values())
+        sql = self._update(tuple(row), timed, wakes)
+        return sql, [*self._values("backtest_jobs", row), job_id, revision]
+
+    def insert_result(self, row: Mapping[str, Any]) -> Statement:
+        """A result by itself."""
+        return self._insert(tuple(row)), self._values("backtest_results", row)
+
+    def update_with_result(
+        self, job_id: str, revision: int, row: Mapping[str, Any], result: Mapping[str, Any]
+    ) -> Statement:
+        """PostgreSQL: both in one statement, nothing of the result unless the job was written."""
+        update, parameters = self.update(job_id, revision, row)
+        timed = tuple(value is ServerTime.NOW for value in result.values())
+        return (
+            f"WITH written AS ({update}), {self._kept(tuple(result), timed)} "
+            "SELECT now FROM written",
+            [*parameters, *self._values("backtest_results", result)],
+        )
+
+    def _seen(self) -> str:
+        return _COLUMNS if self._embedded else f"{_COLUMNS}, clock_timestamp()"
+
+    def _best(self, versions: str, locking: str) -> str:
+        return (
+            f"SELECT {self._seen()} FROM backtest_jobs WHERE status = 'queued' "
+            f"AND lane = {self._mark} AND engine_version {versions} AND rank IS NOT NULL "
+            f"ORDER BY rank, job_id LIMIT 1{locking}"
+        )
+
+    def _values(self, table: str, row: Mapping[str, Any]) -> list[Any]:
+        writers = self._write[table]
+        values = []
+        for name, value in row.items():
+            if value is ServerTime.NOW:
+                continue
+            convert = writers[name]
+            try:
+                values.append(value if convert is None or value is None else convert(value))
+            except (TypeError, ValueError) as error:
+                raise RecordRefused(f"{name} cannot be stored: {error}") from error
+        return values
+
+    def _update_text(self, names: tuple[str, ...], timed: tuple[bool, ...], wakes: bool) -> str:
+        written = [
+            f"{name} = {'clock.now' if is_clock else self._mark}"
+            for name, is_clock in zip(names, timed, strict=True)
+        ]
+        text = f"UPDATE backtest_jobs SET {', '.join(written)}, revision = revision + 1"
+        guard = f" WHERE job_id = {self._mark} AND revision = {self._mark} RETURNING "
+        if self._embedded:
+            return text + guard + "revision"
+        notify = f", pg_notify('{CHANNEL}', '')" if wakes else ""
+        return f"{text} FROM {_CLOCK}{guard}clock.now AS now{notify}"
+
+    def _insert_text(self, names: tuple[str, ...]) -> str:
+        marks = ", ".join(self._mark for _ in names)
+        return f"INSERT INTO backtest_results ({', '.join(names)}) VALUES ({marks})"
+
+    @staticmethod
+    @cache
+    def _kept(names: tuple[str, ...], timed: tuple[bool, ...]) -> str:
+        # In a SELECT a parameter is text unless it says otherwise.
+        values = [
+            "written.now" if is_clock else f"%s{_cast(results, name)}"
+            for name, is_clock in zip(names, timed, strict=True)
+        ]
+        return (
+            f"kept AS (INSERT INTO backtest_results ({', '.join(names)}) "
+            f"SELECT {', '.join(values)} FROM written)"
+        )
+
+
+def _cast(table: Table, name: str) -> str:
+    return "::timestamptz" if isinstance(table.c[name].type, UtcTime) else "::text"
+
+
+def _reader(kind: Any, embedded: bool) -> Convert | None:
+    if isinstance(kind, JsonText):
+        return json.loads
+    if isinstance(kind, UtcTime):
+        return datetime.fromisoformat if embedded else _in_utc
+    return bool if isinstance(kind, Boolean) and embedded else None
+
+
+def _writer(kind: Any, embedded: bool) -> Convert | None:
+    if isinstance(kind, JsonText):
+        return dump_json
+    if isinstance(kind, UtcTime) and embedded:
+        return _utc_text
+    return None
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)
+
+
+def _utc_text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
