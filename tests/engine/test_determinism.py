@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.support.golden import cases, outcome
+from tests.support.golden import SWEEPS, cases, outcome
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "tests" / "support" / "golden.py"
@@ -118,7 +118,18 @@ def test_threads_and_the_order_of_runs_make_no_difference(usual: dict[str, Any])
     chosen = [*reversed(cases()), *cases()]
     with ThreadPoolExecutor(4) as threads:
         found = list(threads.map(lambda case: (case.name, outcome(case.run())), chosen))
-    assert [name for name, numbers in found if numbers != usual[name]] == []
+    assert [name for name, numbers in found if not numbers.items() <= usual[name].items()] == []
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_the_number_of_threads_makes_no_difference_to_a_sweep(
+    usual: dict[str, Any], threads: int
+) -> None:
+    swept = [case for case in cases() if case.name in SWEEPS]
+    assert len(swept) == len(SWEEPS)
+    for case in swept:
+        assert case.sweep(threads) == usual[case.name]["sweep"], case.name
+        assert None not in usual[case.name]["sweep"]
 
 
 #: Functions whose last bits depend on the processor, the C library or the version of Python:

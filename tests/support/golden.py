@@ -1,10 +1,11 @@
 """Runs whose digests are kept: each file of tests/engine/golden/v{major}/ is a config, where its
 candles come from, and the numbers that came out.
 
-``python tests/support/golden.py`` runs the cases and prints their digests as JSON; tests start it
-in processes of different settings. ``python tests/support/golden.py write`` fills in the digests of
-new cases, and of a new major version all of them, from the cases of the version before.
-``write --correct`` also replaces digests that exist: only for numbers that no release has given.
+``python tests/support/golden.py`` runs the cases, sweeps some of them and prints the digests as
+JSON; tests start it in processes of different settings. ``python tests/support/golden.py write``
+fills in the digests of new cases, and of a new major version all of them, from the cases of the
+version before. ``write --correct`` also replaces digests that exist: only for numbers that no
+release has given.
 """
 
 import argparse
@@ -20,7 +21,16 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import numpy as np
 
-from engine import ENGINE_VERSION, BacktestResult, Candles, run_backtest, signal_strategies, wheel
+from engine import (
+    ENGINE_VERSION,
+    BacktestResult,
+    Candles,
+    expand_grid,
+    run_backtest,
+    run_sweep,
+    signal_strategies,
+    wheel,
+)
 from engine.candles import to_milliseconds
 from engine.dates import start_of
 from engine.fills import simulate_fills
@@ -28,6 +38,22 @@ from engine.timeframes import TIMEFRAMES
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "engine" / "golden"
+#: Cases that are also swept, over these axes: a sweep has kernels of its own.
+SWEEPS: Mapping[str, Mapping[str, Any]] = {
+    "bollinger-pessimistic": {"parameters.period": [8, 15], "parameters.deviations": [1.5, 2]},
+    "portfolio": {"parameters.sleeves.0.config.parameters.fast": [2, 4]},
+    "rules-every-indicator": {
+        "parameters.indicators.rsi.period": [5, 9],
+        "execution.stopLoss": [None, 0.02],
+    },
+    "sma-cross-costs-sample": {
+        "parameters.fast": [5, 20, 50],
+        "parameters.slow": {"start": 60, "stop": 200, "step": 20},
+        "execution.takeProfit": [None, 0.2],
+    },
+    "trailing-stop-at-close": {"parameters.fast": [2, 3, 5], "parameters.slow": [8, 13]},
+    "wheel-realized-delta": {"parameters.dte": [7, 21], "parameters.put.delta": [0.2, 0.4]},
+}
 #: Beside the digests, so that a failure says what changed.
 FIGURES = ("finalEquity", "maxDrawdown", "sharpe", "tradeCount", "feesPaid")
 
@@ -48,10 +74,18 @@ class Case:
         """Whether it can be run without the compiler while somebody waits."""
         return all("sample" not in source for source in self.content["candles"])
 
+    @property
+    def candles(self) -> Mapping[str, Candles]:
+        return {source["symbol"]: candles_of(source) for source in self.content["candles"]}
+
     def run(self) -> BacktestResult:
-        sources = self.content["candles"]
-        candles = {source["symbol"]: candles_of(source) for source in sources}
-        return run_backtest(self.content["config"], candles)
+        return run_backtest(self.content["config"], self.candles)
+
+    def sweep(self, threads: int | None = None) -> list[str | None]:
+        """The summary digest of each variant."""
+        grid = expand_grid(SWEEPS[self.name])
+        found = run_sweep(self.content["config"], grid, self.candles, threads=threads)
+        return [found.summary_digest(index) for index in range(len(found))]
 
 
 def folder(version: str | None = None) -> Path:
@@ -160,7 +194,11 @@ def main() -> None:
         wheel.CHUNK_BARS = arguments.chunk_bars
         signal_strategies.simulate_fills = partial(simulate_fills, chunk_bars=arguments.chunk_bars)
     chosen = [case for case in cases() if case.is_short or not arguments.short]
-    json.dump({case.name: outcome(case.run()) for case in chosen}, sys.stdout)
+    found: dict[str, Any] = {case.name: outcome(case.run()) for case in chosen}
+    for case in chosen:
+        if case.name in SWEEPS:
+            found[case.name]["sweep"] = case.sweep()
+    json.dump(found, sys.stdout)
 
 
 if __name__ == "__main__":
