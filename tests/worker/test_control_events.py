@@ -6,7 +6,7 @@ import pytest
 from google.events.cloud.firestore import DocumentEventData
 
 from tests.support.control import CONFIG, Control, make_control
-from worker.jobs.errors import ErrorCode, OutcomeUnknown
+from worker.jobs.errors import ErrorCode, OutcomeUnknown, RecordRefused
 from worker.jobs.job import Job
 from worker.jobs.states import EnumStyle, JobStatus
 from worker.ports import Ring
@@ -171,6 +171,13 @@ def test_a_store_that_is_away_makes_the_event_come_again(control: Control, call:
     assert deliver(control) == 204
     assert len(control.doorbell.rings) == 1
     assert outcomes(control, "store_unavailable") == 1
+
+
+def test_a_job_that_its_store_cannot_hold_does_not_come_again(control: Control) -> None:
+    control.store.create(new_job())
+    control.store.fail("commit", error=RecordRefused("too large"))
+    assert deliver(control) == 204
+    assert control.doorbell.rings == []
 
 
 def test_an_admission_whose_outcome_is_unknown_comes_again(control: Control) -> None:

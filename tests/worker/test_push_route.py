@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.jobs import a_job, a_running_job
 from tests.support.workers import PATIENCE_SECONDS, ScriptedResult, make_worker, raising
-from worker.jobs.errors import ErrorCode, OutcomeUnknown, StoreUnavailable
+from worker.jobs.errors import ErrorCode, OutcomeUnknown, RecordRefused, StoreUnavailable
 from worker.jobs.states import JobStatus
 from worker.logs import JsonFormatter
 
@@ -166,6 +166,18 @@ def test_a_store_outage_is_503(call: str) -> None:
     assert answer.status_code == 503
     assert answer.headers["content-type"] == "application/problem+json"
     assert parts.metric('backtest_pushes_total{outcome="unavailable"}') == 1
+
+
+def test_a_job_that_its_store_cannot_hold_is_acknowledged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    parts = make_worker()
+    parts.store.create(a_job("j1"))
+    parts.store.fail("commit", error=RecordRefused("too large"))
+    assert parts.client.post("/pubsub/push", json=wrapped({"jobId": "j1"})).status_code == 204
+    assert not parts.job("j1").is_admitted
+    events = [getattr(record, "event", "") for record in caplog.records]
+    assert events.count("admission_impossible") == 1
 
 
 def test_an_unexpected_error_before_a_claim_is_503_and_tells_nothing() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import engine
 from worker.jobs import transitions
 from worker.jobs.changes import changed
-from worker.jobs.errors import Conflict, ErrorCode, JobFailure
+from worker.jobs.errors import Conflict, ErrorCode, JobFailure, RecordRefused
 from worker.jobs.job import Job, JobChange, Snapshot
 from worker.jobs.rank import MAX_PRIORITY, MIN_PRIORITY
 from worker.jobs.states import JobStatus
@@ -67,7 +67,10 @@ class Admission:
         return None if seen is None else self.admit(seen)
 
     def admit(self, seen: Snapshot) -> Snapshot:
-        """Admit or fail a queued job; any other job is returned as it stands."""
+        """Admit or fail a queued job; any other job is returned as it stands.
+
+        So is one that leaves its store no room for what admission writes.
+        """
         for _ in range(MAX_TRIES):
             if seen.job.status is not JobStatus.QUEUED or seen.job.is_admitted:
                 return seen
@@ -79,6 +82,14 @@ class Admission:
                     return seen
                 seen = again
                 continue
+            except RecordRefused as error:
+                # Asking again would fail again, and hold up whoever waits for an answer.
+                logger.error(
+                    "the store cannot hold an admitted job: %s",
+                    error,
+                    extra={"event": "admission_impossible", "job_id": seen.job.job_id},
+                )
+                return seen
             _log(admitted.job)
             return admitted
         return seen
