@@ -1,7 +1,11 @@
 """Probes, documentation, and errors that no route answers."""
 
+import threading
 from datetime import datetime
 
+import anyio
+import anyio.to_thread
+import httpx
 import pytest
 
 import engine
@@ -23,6 +27,33 @@ def test_health(control: Control) -> None:
 def test_health_does_not_ask_the_store(control: Control) -> None:
     control.store.fail("ping", "get")
     assert control.client.get("/health").status_code == 200
+
+
+def test_health_is_answered_while_every_thread_waits_for_the_store(control: Control) -> None:
+    over = threading.Event()
+
+    answers: list[int] = []
+
+    async def occupy_the_thread() -> None:
+        await anyio.to_thread.run_sync(over.wait)
+
+    async def ask() -> None:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = 1
+        transport = httpx.ASGITransport(control.client.app)
+        async with (
+            httpx.AsyncClient(transport=transport, base_url="http://test") as client,
+            anyio.create_task_group() as group,
+        ):
+            group.start_soon(occupy_the_thread)
+            await anyio.wait_all_tasks_blocked()
+            try:
+                with anyio.fail_after(10):
+                    answers.append((await client.get("/health")).status_code)
+            finally:
+                over.set()
+
+    anyio.run(ask)
+    assert answers == [200]
 
 
 def test_ready_asks_the_store(control: Control) -> None:

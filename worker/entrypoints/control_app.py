@@ -94,8 +94,9 @@ def create_control_app(
 
 
 def _add_probes(app: FastAPI, services: Services) -> None:
+    # Not in a thread: requests that wait for the store may occupy them all.
     @app.get("/health", tags=["probes"], summary="The process is alive")
-    def alive() -> JSONResponse:
+    async def alive() -> JSONResponse:
         return JSONResponse(health(services.clock))
 
     @app.get("/ready", tags=["probes"], summary="The store answers")
