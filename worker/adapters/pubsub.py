@@ -29,10 +29,11 @@ def _is_transient(error: Exception) -> bool:
 class PubSubDoorbell:
     """Publishes ``{"jobId": …}``; the attribute ``engineVersion`` lets a subscription filter.
 
-    A ring blocks until the server has taken the message, at most ``timeout_seconds``.
+    A ring blocks until the server has taken the message, at most ``timeout_seconds``: a worker
+    that gives its job back rings within the time it has to leave.
     """
 
-    def __init__(self, project: str, topic: str, *, timeout_seconds: float = 10.0) -> None:
+    def __init__(self, project: str, topic: str, *, timeout_seconds: float = 4.0) -> None:
         self._timeout = timeout_seconds
         self._topic = f"projects/{project}/topics/{topic}"
         # One message a request: waiting to fill a batch would only make the caller wait.
