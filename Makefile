@@ -9,7 +9,7 @@ TESTS ?= -n auto
 export PIP_REQUIRE_VIRTUALENV := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format lock clean
+.PHONY: help demo test bench lint format lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -20,6 +20,9 @@ demo: $(VENV)/.runtime ## Run two backtests on real candles, from job to result,
 
 test: $(VENV)/.dev ## Run every test; the ones that need a missing emulator or server are skipped
 	@$(BIN)/python -m pytest $(TESTS)
+
+bench: $(VENV)/.dev ## Measure against the targets and the peers (benchmarks/README.md)
+	@$(BIN)/python -m benchmarks $(BENCH)
 
 lint: $(VENV)/.dev ## Check style, types and the import rules
 	@$(BIN)/ruff check .

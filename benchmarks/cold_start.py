@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.targets import Row, duration
 from engine.candles import Candles
 from engine.timeframes import TIMEFRAMES
 from tests.support.processes import free_port
@@ -47,6 +48,8 @@ CONFIG: dict[str, Any] = {
 PATIENCE_SECONDS = 120.0
 #: The share of the usual way's time that the worker may take.
 TARGET = 0.65
+FLOOR, USUAL = "bare FastAPI", "FastAPI, Parquet, numba"
+WORKER, UNCOMPILED = "worker", "worker, nothing compiled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,23 +154,59 @@ def services(directory: Path) -> dict[str, Callable[[], Start]]:
     ours("kernels")
     peer("usual", str(parquet))
     return {
-        "bare FastAPI": lambda: peer("floor"),
-        "FastAPI, Parquet, numba": lambda: peer("usual", str(parquet)),
-        "worker": lambda: ours("kernels"),
-        "worker, nothing compiled": without_kernels,
+        FLOOR: lambda: peer("floor"),
+        USUAL: lambda: peer("usual", str(parquet)),
+        WORKER: lambda: ours("kernels"),
+        UNCOMPILED: without_kernels,
     }
+
+
+def starts_of(names: Collection[str], rounds: int) -> dict[str, list[Start]]:
+    """``rounds`` starts of each of these services, in turns."""
+    with tempfile.TemporaryDirectory() as directory:
+        measured = services(Path(directory))
+        starts: dict[str, list[Start]] = {name: [] for name in names}
+        for _ in range(rounds):
+            for name in names:
+                starts[name].append(measured[name]())
+    return starts
+
+
+def rows(rounds: int = 5) -> list[Row]:
+    """The lines of the table of targets."""
+    starts = starts_of((WORKER, USUAL), rounds)
+    first = {
+        name: statistics.median(start.first_result for start in some)
+        for name, some in starts.items()
+    }
+    memory = statistics.median(start.memory for start in starts[WORKER])
+    return [
+        Row(
+            what=f"cold start to the first result over HTTP, {BARS:,} bars",
+            figure=first[WORKER] / first[USUAL],
+            target=TARGET,
+            stretch=0.3,
+            unit="×",
+            at_most=True,
+            detail=f"{duration(first[WORKER])} : {duration(first[USUAL])} ({USUAL})",
+        ),
+        Row(
+            what="worker memory at that point",
+            figure=memory,
+            target=200.0,
+            stretch=100.0,
+            unit=" MiB",
+            at_most=True,
+            detail=f"{USUAL}: {max(start.memory for start in starts[USUAL]):.0f} MiB",
+        ),
+    ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as directory:
-        measured = services(Path(directory))
-        starts: dict[str, list[Start]] = {name: [] for name in measured}
-        for _ in range(arguments.rounds):
-            for name, start in measured.items():
-                starts[name].append(start())
+    starts = starts_of((FLOOR, USUAL, WORKER, UNCOMPILED), arguments.rounds)
     print(f"{'':26}{'ready':>8}{'first result':>15}{'memory':>10}")
     medians = {}
     for name, values in starts.items():
@@ -175,7 +214,7 @@ def main() -> None:
         medians[name] = statistics.median(value.first_result for value in values)
         memory = max(value.memory for value in values)
         print(f"{name:26}{ready:6.2f} s{medians[name]:13.2f} s{memory:6.0f} MiB")
-    share = medians["worker"] / medians["FastAPI, Parquet, numba"]
+    share = medians[WORKER] / medians[USUAL]
     print(f"worker / usual way: {share:.2f} (target: at most {TARGET})")
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     print(f"processor time of all starts: {children.ru_utime + children.ru_stime:.0f} s")

@@ -1,0 +1,59 @@
+"""The table of targets with this machine's ratios: ``make bench``, or ``python -m benchmarks``."""
+
+import argparse
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from benchmarks import beats, cold_start, options, single_run
+from benchmarks.targets import Row, table
+
+Measure = Callable[[], Sequence[Row]]
+
+
+def groups(directory: Path) -> dict[str, Measure]:
+    """What can be measured, by name. ``directory`` takes what is compiled on the way."""
+    return {
+        "single": lambda: [single_run.against_c(directory)],
+        "vectorbt": lambda: [
+            single_run.against_vectorbt(10_000, 200.0, 600.0),
+            single_run.against_vectorbt(1_000_000, 30.0, 60.0, rounds=5),
+        ],
+        "backtesting": lambda: [single_run.against_backtesting()],
+        "options": lambda: [options.prices(), options.wheel_days()],
+        "beats": lambda: [beats.beside_a_run()],
+        "cold": cold_start.rows,
+    }
+
+
+def measured(chosen: dict[str, Measure]) -> Iterator[Row]:
+    """The rows as they come; what is being measured is told on standard error."""
+    for name, measure in chosen.items():
+        print(f"measuring {name} …", file=sys.stderr)
+        yield from measure()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--only", metavar="GROUP", nargs="+", help="some of the groups")
+    arguments = parser.parse_args()
+    if find_spec("vectorbt") is None:
+        parser.error("the peers are not installed: pip install -e '.[dev,oracles]', or make bench")
+    with tempfile.TemporaryDirectory() as directory:
+        every = groups(Path(directory))
+        unknown = sorted(set(arguments.only or ()) - set(every))
+        if unknown:
+            parser.error(f"no group {', '.join(unknown)}; there are {', '.join(every)}")
+        rows = list(measured({name: every[name] for name in arguments.only or every}))
+    load = ", ".join(f"{load:.1f}" for load in os.getloadavg())
+    print(f"{platform.machine()}, {os.cpu_count()} processors, Python "
+          f"{platform.python_version()}, load {load}\n")  # fmt: skip
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    main()

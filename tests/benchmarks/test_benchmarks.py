@@ -1,0 +1,125 @@
+"""The benchmarks run, and their peers compute what the engine computes. No time is asserted."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import beats, options, single_run
+from benchmarks.__main__ import groups, main
+from benchmarks.targets import Row, duration, medians, table
+from engine.fills import FillRules, simulate_fills
+
+needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
+
+
+def row(figure: float, *, at_most: bool) -> Row:
+    return Row(
+        what="a thing",
+        figure=figure,
+        target=2.0,
+        stretch=1.0 if at_most else 3.0,
+        unit="×",
+        at_most=at_most,
+        detail="4 : 2",
+    )
+
+
+@pytest.mark.parametrize(
+    ("figure", "at_most", "verdict"),
+    [
+        (0.9, True, "stretch"),
+        (2.0, True, "reached"),
+        (2.1, True, "missed"),
+        (3.0, False, "stretch"),
+        (2.0, False, "reached"),
+        (1.9, False, "missed"),
+    ],
+)
+def test_a_row_knows_whether_it_meets_its_target(
+    figure: float, at_most: bool, verdict: str
+) -> None:
+    assert row(figure, at_most=at_most).verdict == verdict
+
+
+def test_the_table_says_all_of_a_row() -> None:
+    made_of = ["4", ":", "2"]
+    lines = table([row(1.5, at_most=True), row(12_345.0, at_most=False)]).splitlines()
+    assert lines[0].split() == ["what", "here", "target", "stretch", "verdict", "made", "of"]
+    assert lines[1].split() == ["a", "thing", "1.5×", "≤", "2×", "≤", "1×", "reached", *made_of]
+    assert "12,345×" in lines[2]
+    assert len({line.index("4 : 2") for line in lines[1:]}) == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(1.5, "1.5 s"), (0.0021, "2.1 ms"), (3e-6, "3 µs"), (4e-9, "4 ns")]
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_calls_take_turns_after_a_first_one() -> None:
+    called: list[str] = []
+    took = medians(2, {"a": lambda: called.append("a"), "b": lambda: called.append("b")})
+    assert "".join(called) == "ababab"
+    assert sorted(took) == ["a", "b"]
+
+
+@needs_gcc
+@pytest.mark.parametrize(
+    "rules",
+    [single_run.STOPS, FillRules(fee_rate=0.001), FillRules(stop_loss=0.001, take_profit=0.001)],
+)
+def test_the_loop_in_c_gives_the_engine_s_bits(tmp_path: Path, rules: FillRules) -> None:
+    candles = single_run.market(4_000)
+    signals = single_run.crosses(candles)
+    theirs = single_run.CompiledLoop.build(tmp_path).run(candles, signals.codes(), rules)
+    ours = simulate_fills(signals, candles, rules, single_run.CAPITAL)
+    closed = ours.trades.exit_index >= 0
+    assert np.count_nonzero(closed) == len(theirs.trades) > 100
+    np.testing.assert_array_equal(theirs.equity, ours.equity)
+    np.testing.assert_array_equal(theirs.holds_position, ours.holds_position)
+    np.testing.assert_array_equal(theirs.trades["index3"], ours.trades.exit_reason[closed])
+    np.testing.assert_array_equal(theirs.trades["number4"], ours.trades.mae[closed])
+
+
+def test_backtesting_trades_the_engine_s_trades() -> None:
+    """vectorbt is left out: it compiles for a minute. test_oracle_vectorbt.py holds it."""
+    candles = single_run.market(1_500)
+    ours = single_run.our_run(single_run.cross_config(), candles)
+    theirs = single_run.backtesting_run(candles)()
+    entries = theirs["_trades"]["EntryBar"].to_numpy()
+    assert len(entries) > 30
+    assert set(entries) <= set(ours.trades.entry_index.tolist())
+
+
+def test_the_prices_of_options_agree() -> None:
+    assert 0.0 < options.largest_difference(2_000) < 1e-13
+
+
+def test_each_row_can_be_measured(tmp_path: Path) -> None:
+    rows = [
+        single_run.against_backtesting(500, rounds=1),
+        options.prices(500, rounds=1),
+        options.wheel_days(500, rounds=1),
+        beats.beside_a_run(500, samples=3),
+    ]
+    if shutil.which("gcc"):
+        rows.append(single_run.against_c(tmp_path, 500, rounds=1))
+    assert all(np.isfinite(row.figure) for row in rows)
+    assert len(table(rows).splitlines()) == len(rows) + 1
+
+
+def test_the_command_knows_its_groups(tmp_path: Path) -> None:
+    named = {"single", "vectorbt", "backtesting", "options", "beats", "cold"}
+    assert named <= set(groups(tmp_path))
+
+
+def test_an_unknown_group_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["benchmarks", "--only", "nothing"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "no group nothing; there are single, " in capsys.readouterr().err
