@@ -1,12 +1,15 @@
 """What the services need from the world. Adapters implement these; bootstrap chooses them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from engine.candles import Candles
+from worker.jobs.errors import ErrorCode
 from worker.jobs.job import Artifact, Job, JobChange, ResultRecord, Snapshot
+from worker.jobs.lease import ServerTime
+from worker.jobs.states import JobStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +28,99 @@ class Page:
     cursor: str | None
 
 
-class JobStore(Protocol):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """The claimable jobs of one lane and engine version; ``waited`` is in seconds."""
+
+    jobs: int
+    oldest_id: str
+    waited: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fleet:
+    """All lanes that run here, at one moment of the store's clock.
+
+    ``queued`` counts claimable jobs by priority, ``waiting`` those that their owner's quota keeps
+    out of the queue, ``ended`` the ends of the asked time by status and error code.
+    """
+
+    queued: Mapping[int, int]
+    waiting: int
+    running: int
+    expired_leases: int
+    oldest_seconds: float
+    ended: Mapping[tuple[JobStatus, ErrorCode | None], int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """The kill switch: while it is on, nothing is rung for and nothing is claimed."""
+
+    is_on: bool
+    reason: str | None = None
+    changed_at: datetime | ServerTime | None = None
+
+
+class JobSearch(Protocol):
+    """What the sweep looks for. Ids only: whoever acts on one reads the job and judges again.
+
+    Only jobs of the lanes that run here count as ours; those of no lane yet are waiting for
+    admission.
+    """
+
+    def expired_leases(self, *, limit: int) -> Sequence[str]:
+        """Running jobs whose lease ran out on the store's clock, or that have none."""
+
+    def overdue(self, *, longest: float, slack: float, limit: int) -> Sequence[str]:
+        """Jobs that run ``slack`` seconds beyond their own time-out, or beyond ``longest``."""
+
+    def cancelled_in_queue(self, *, limit: int) -> Sequence[str]:
+        """Queued jobs with ``cancelRequested``."""
+
+    def unadmitted(self, *, limit: int) -> Sequence[str]:
+        """Queued jobs that admission has not seen, in whatever spelling they are queued."""
+
+    def waiting_users(self, *, limit: int, after: str = "") -> Sequence[str]:
+        """Owners of waiting jobs, in the order of their ids, those behind ``after``."""
+
+    def waiting_of(self, user_id: str, *, limit: int) -> Sequence[str]:
+        """A user's waiting jobs: higher priority first, then the one admitted first."""
+
+    def backlog(self, lane: str, engine_version: str) -> Backlog | None:
+        """What could be claimed, ``None`` if nothing."""
+
+
+class JobCounts(Protocol):
+    """Figures computed in the store: for quotas and for the fleet's metrics."""
+
+    def queued_of(self, user_id: str) -> int:
+        """A user's queued jobs that admission has seen, waiting ones included."""
+
+    def active_of(self, user_id: str) -> int:
+        """A user's jobs that run or may be claimed."""
+
+    def bars_of(self, user_id: str, since: datetime) -> int:
+        """The bars of all of a user's jobs admitted after ``since``."""
+
+    def fleet(self, since: timedelta) -> Fleet:
+        """The whole; ``since`` is how far back ends are counted."""
+
+
+class Switches(Protocol):
+    """The one record by which a person holds the fleet."""
+
+    def pause(self) -> Pause:
+        """As it is set now; off if nobody ever set it."""
+
+    def set_pause(self, pause: Pause) -> None:
+        """Replace it."""
+
+
+class JobStore(JobSearch, JobCounts, Switches, Protocol):
     """Jobs and results. Every write is guarded by the version that the writer has read.
+
+    With a retention, a commit that ends a job also says when the job and its result expire.
 
     All methods may raise ``StoreUnavailable``; ``create``, ``commit`` and ``take_best`` may raise
     ``OutcomeUnknown`` when a write was sent and no answer came, and ``RecordRefused`` when the
@@ -110,6 +204,8 @@ class CandleSource(Protocol):
     ) -> Candles:
         """Bars whose opening time lies in [start, end]; ``None`` leaves that side open.
 
+        A timeframe that is not stored is made of a shorter one that is and divides it.
+
         Raises ``JobFailure`` DATA_NOT_FOUND naming what was asked and what is held, or
         DATA_INVALID when stored bars cannot be used.
         """
@@ -133,6 +229,9 @@ class ArtifactStore(Protocol):
 
     def read(self, artifact: Artifact) -> bytes:
         """The Parquet file. Raises ``FileNotFoundError`` when it is gone."""
+
+    def chunks(self, artifact: Artifact) -> Iterator[bytes]:
+        """The same in pieces. Raises ``FileNotFoundError`` at once, not with the first piece."""
 
 
 class Clock(Protocol):

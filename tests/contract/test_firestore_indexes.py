@@ -1,14 +1,24 @@
 """The emulator answers any query; production only those with an index. Ours are declared."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.emulators import FirestoreEmulator
-from tests.support.jobs import a_running_job, claim_best, finish
+from tests.support.jobs import (
+    ADMITTED_AT,
+    a_job,
+    a_running_job,
+    an_admitted_job,
+    claim_best,
+    finish,
+)
 from worker.adapters.firestore import FirestoreJobStore
+from worker.jobs import transitions
+from worker.jobs.errors import ErrorCode
 from worker.ports import Wanted
 
 pytestmark = pytest.mark.emulator
@@ -54,6 +64,39 @@ def test_every_query_of_the_store_has_a_declared_index(
 
     assert len(needed) == 2
     assert needed <= declared()
+
+
+def test_every_question_about_the_queue_has_a_declared_index(
+    firestore_emulator: FirestoreEmulator,
+    firestore_project: str,
+    firestore_store: FirestoreJobStore,
+) -> None:
+    """With jobs of every kind in the store, so that no query is left out for want of them."""
+    store = firestore_store
+    a_running_job(store, "runs")
+    for number, code in enumerate((ErrorCode.TIMEOUT, ErrorCode.CANCELLED)):
+        seen = store.create(an_admitted_job(f"failed{number}"))
+        store.commit(seen, transitions.reject(seen.job, code, "No."))
+    store.create(an_admitted_job("queued", priority=1))
+    store.create(a_job("new"))
+
+    store.expired_leases(limit=5)
+    store.overdue(longest=60, slack=10, limit=5)
+    store.cancelled_in_queue(limit=5)
+    store.unadmitted(limit=5)
+    store.waiting_users(limit=5)
+    store.waiting_of("ann", limit=5)
+    store.backlog("push", "1.0.0")
+    store.queued_of("ann")
+    store.active_of("ann")
+    store.bars_of("ann", ADMITTED_AT)
+    store.fleet(timedelta(minutes=5))
+    store.pause()
+
+    needed = used(firestore_emulator, firestore_project)
+
+    assert len(needed) > 10
+    assert needed - declared() == set()
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,17 @@ import copy
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from worker.adapters.cursor import Cursor
+from worker.adapters.memory_overview import MemoryOverview
 from worker.jobs.changes import changed
 from worker.jobs.errors import Conflict, JobExists, RecordRefused
 from worker.jobs.job import Job, JobChange, ResultRecord, Snapshot, is_job_id
 from worker.jobs.lease import ServerTime
+from worker.jobs.retention import with_expiry
 from worker.jobs.states import JobStatus
-from worker.ports import Clock, Page, Wanted
+from worker.ports import Clock, Page, Pause, Wanted
 
 
 @dataclass(slots=True)
@@ -20,11 +23,13 @@ class _Record:
     revision: int
 
 
-class MemoryJobStore:
+class MemoryJobStore(MemoryOverview):
     """Thread-safe; ``clock`` is the store's clock."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, retention: timedelta | None = None) -> None:
         self._clock = clock
+        self._retention = retention
+        self._pause = Pause(is_on=False)
         self._lock = threading.Lock()
         self._records: dict[str, _Record] = {}
         self._results: dict[str, ResultRecord] = {}
@@ -57,7 +62,8 @@ class MemoryJobStore:
             if not claimable:
                 return None
             record = self._records[min(claimable)[1]]
-            return self._write(record, decide(self._snapshot(record)))
+            seen = self._snapshot(record)
+            return self._write(record, with_expiry(decide(seen), seen.read_at, self._retention))
 
     def commit(
         self, seen: Snapshot, change: JobChange, result: ResultRecord | None = None
@@ -66,10 +72,13 @@ class MemoryJobStore:
             record = self._records.get(seen.job.job_id)
             if record is None or record.revision != seen.version:
                 raise Conflict(seen.job.job_id)
+            change = with_expiry(change, seen.read_at, self._retention)
             if result is not None:
                 if result.job_id in self._results:
                     raise Conflict(f"job {result.job_id} has a result already")
-                stored = copy.deepcopy(result)
+                stored = replace(
+                    copy.deepcopy(result), expire_at=change.get("expire_at", result.expire_at)
+                )
                 if isinstance(stored.created_at, ServerTime):
                     stored = replace(stored, created_at=self._clock.now())
                 self._results[result.job_id] = stored
@@ -99,11 +108,23 @@ class MemoryJobStore:
             cursor=page[limit - 1][0].encode() if more else None,
         )
 
+    def pause(self) -> Pause:
+        with self._lock:
+            return self._pause
+
+    def set_pause(self, pause: Pause) -> None:
+        with self._lock:
+            self._pause = replace(pause, changed_at=self._clock.now())
+
     def ping(self) -> None:
         return
 
     def close(self) -> None:
         return
+
+    def _all(self) -> tuple[list[Job], datetime]:
+        with self._lock:
+            return [record.job for record in self._records.values()], self._clock.now()
 
     def _write(self, record: _Record, change: JobChange) -> Snapshot:
         record.job = changed(record.job, change, self._clock.now())

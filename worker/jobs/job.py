@@ -28,7 +28,8 @@ class Job:
 
     ``defects`` lists what a client wrote with a wrong type or value ("priority: expected an
     integer, got 'high'"); the field then holds its default. Admission turns defects into
-    INVALID_CONFIG, so that reading a bad document never raises.
+    INVALID_CONFIG, so that reading a bad document never raises. ``bars`` is what the daily quota
+    counts: how many bars the job covers.
     """
 
     job_id: str
@@ -56,6 +57,7 @@ class Job:
     enum_style: EnumStyle = EnumStyle.PLAIN
     bundle_id: str | None = None
     variants: Mapping[str, Any] | None = None
+    bars: int | None = None
     duration_ms: int | None = None
     result_digest: str | None = None
     expire_at: datetime | None = None
@@ -64,6 +66,13 @@ class Job:
     @property
     def is_admitted(self) -> bool:
         return self.rank is not None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Admission has seen it and keeps it out of the queue until its owner's other jobs end."""
+        return (
+            self.status is JobStatus.QUEUED and self.rank is None and self.admitted_at is not None
+        )
 
     def hold(self) -> Hold:
         """The fencing token of the attempt that is running.
@@ -95,6 +104,7 @@ class JobChange(TypedDict, total=False):
     rank: float | None
     admitted_at: datetime | ServerTime | None
     lane: str | None
+    bars: int
     enum_style: EnumStyle
     duration_ms: int | None
     result_digest: str | None

@@ -9,7 +9,7 @@ snapshot it was computed from, so a transition is valid exactly when nobody wrot
       └──reject / cancel────────────▶
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from worker.jobs.errors import ErrorCode, IllegalTransition, LeaseLost
 from worker.jobs.job import Job, JobChange
@@ -21,20 +21,33 @@ CANCELLED_MESSAGE = "The job was cancelled before it finished."
 WORKER_LOST_MESSAGE = (
     "The worker that ran this job stopped answering. Replay the job to run it again."
 )
+OVERDUE_MESSAGE = "The job ran longer than {:g} seconds and was stopped."
 
 
 def admit(
-    job: Job, *, now: datetime, engine_version: str, priority: int, lane: str, ageing_seconds: int
+    job: Job,
+    *,
+    now: datetime,
+    engine_version: str,
+    priority: int,
+    lane: str,
+    ageing_seconds: int,
+    waits: bool = False,
 ) -> JobChange:
-    """Give a queued job its place: plain status, clamped priority, stamped version, rank, lane."""
+    """Give a queued job its place: plain status, clamped priority, stamped version, rank, lane.
+
+    A job that ``waits`` gets neither rank nor lane yet. The rank it gets later is the one it would
+    have had, so waiting costs it no place.
+    """
     _require(job, JobStatus.QUEUED, "admitted")
+    since = job.admitted_at if job.is_waiting and job.admitted_at else now
     change = JobChange(
         status=JobStatus.QUEUED,
         engine_version=engine_version,
         priority=priority,
-        rank=queue_rank(now, priority, ageing_seconds),
-        admitted_at=now,
-        lane=lane,
+        rank=None if waits else queue_rank(since, priority, ageing_seconds),
+        admitted_at=since,
+        lane=None if waits else lane,
         progress=0.0,
         attempt=job.attempt,
         cancel_requested=job.cancel_requested,
@@ -135,6 +148,19 @@ def expire(job: Job, *, read_at: datetime, requeue_once: bool) -> JobChange:
         started_at=None,
         worker_losses=losses,
     )
+
+
+def time_out(job: Job, *, read_at: datetime, limit: float) -> JobChange:
+    """End a job that has run for more than ``limit`` seconds on the store's clock, whoever has it.
+
+    Its worker loses the lease and writes nothing more.
+    """
+    _require(job, JobStatus.RUNNING, "timed out")
+    if job.started_at is None or read_at - job.started_at <= timedelta(seconds=limit):
+        raise IllegalTransition(f"job {job.job_id} still has time")
+    if job.cancel_requested:
+        return _ended(ErrorCode.CANCELLED, CANCELLED_MESSAGE)
+    return _ended(ErrorCode.TIMEOUT, OVERDUE_MESSAGE.format(limit))
 
 
 def request_cancel(job: Job) -> JobChange | None:

@@ -58,6 +58,7 @@ def read_job(job_id: str, document: Mapping[str, Any], created_at: datetime | No
         enum_style=style,
         bundle_id=read.text("bundleId"),
         variants=read.map("variants"),
+        bars=read.whole("bars"),
         duration_ms=read.whole("durationMs"),
         result_digest=read.text("resultDigest"),
         expire_at=read.time("expireAt"),

@@ -9,12 +9,10 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
-from google.api_core import exceptions
-from google.api_core.retry import Retry, if_exception_type
 from google.cloud import firestore
 from google.cloud.firestore import DocumentSnapshot, FieldFilter, Query, WriteBatch
 
@@ -27,27 +25,21 @@ from worker.adapters.firestore.documents import (
 )
 from worker.adapters.firestore.encoding import PlainDataBatch
 from worker.adapters.firestore.errors import committing, reading
+from worker.adapters.firestore.overview import FirestoreOverview
 from worker.adapters.firestore.reading import read_job, utc
+from worker.adapters.firestore.retries import READ_RETRY, RPC_SECONDS
+from worker.adapters.firestore.switches import FirestoreSwitches
 from worker.adapters.plain import note
 from worker.jobs.changes import changed
 from worker.jobs.errors import Conflict, JobExists, RecordRefused, StoreUnavailable
 from worker.jobs.job import Job, JobChange, ResultRecord, Snapshot, is_job_id
+from worker.jobs.retention import with_expiry
 from worker.jobs.states import JobStatus
 from worker.ports import Page, Wanted
 
 JOBS = "backtestJobs"
 RESULTS = "backtestResults"
-
-_RPC_SECONDS = 5.0
-
-_READ_RETRY = Retry(
-    predicate=if_exception_type(
-        exceptions.InternalServerError, exceptions.ServiceUnavailable, exceptions.Unknown
-    ),
-    initial=0.1,
-    maximum=1.0,
-    timeout=_RPC_SECONDS,
-)
+SWITCHES = "backtestSwitches"
 
 _CANDIDATES = 20
 
@@ -64,7 +56,7 @@ _READABLE: tuple[tuple[str, ...] | None, ...] = (
     (
         *("userId", "status", "engineVersion", "cancelRequested", "attempt", "lease", "progress"),
         *("interruptions", "workerLosses", "rank", "admittedAt", "lane", "enumStyle"),
-        *("startedAt", "completedAt", "errorMessage", "errorCode", "bundleId", "expireAt"),
+        *("startedAt", "completedAt", "errorMessage", "errorCode", "bundleId", "expireAt", "bars"),
     ),
     ("status",),
 )
@@ -78,13 +70,17 @@ class _Written:
     server_time: datetime
 
 
-class FirestoreJobStore:
+class FirestoreJobStore(FirestoreOverview, FirestoreSwitches):
     """``project`` and ``database`` as Google names them; credentials are the environment's."""
 
-    def __init__(self, project: str, database: str = "(default)") -> None:
+    def __init__(
+        self, project: str, database: str = "(default)", retention: timedelta | None = None
+    ) -> None:
         self._client = firestore.Client(project=project, database=database)
+        self._retention = retention
         self._jobs = self._client.collection(JOBS)
         self._results = self._client.collection(RESULTS)
+        self._switches = self._client.collection(SWITCHES)
 
     def create(self, job: Job) -> Snapshot:
         if not is_job_id(job.job_id):
@@ -135,6 +131,9 @@ class FirestoreJobStore:
         self, seen: Snapshot, change: JobChange, result: ResultRecord | None = None
     ) -> Snapshot:
         job_id = seen.job.job_id
+        change = with_expiry(change, seen.read_at, self._retention)
+        if result is not None:
+            result = replace(result, expire_at=change.get("expire_at", result.expire_at))
         batch = PlainDataBatch(self._client)
         with _encoding(job_id):
             batch.update(
@@ -154,7 +153,7 @@ class FirestoreJobStore:
         if not is_job_id(job_id):
             return None
         with reading():
-            found = self._results.document(job_id).get(retry=_READ_RETRY, timeout=_RPC_SECONDS)
+            found = self._results.document(job_id).get(retry=READ_RETRY, timeout=RPC_SECONDS)
         document = found.to_dict()
         return None if document is None else read_result(job_id, document)
 
@@ -171,14 +170,14 @@ class FirestoreJobStore:
                 {"admittedAt": behind.admitted_at, "__name__": self._jobs.document(behind.job_id)}
             )
         with reading():
-            listed = list(own.limit(limit + 1).stream(retry=_READ_RETRY, timeout=_RPC_SECONDS))
+            listed = list(own.limit(limit + 1).stream(retry=READ_RETRY, timeout=RPC_SECONDS))
         more = len(listed) > limit
         page = self._read_all([found.id for found in listed[:limit]])
         return Page(jobs=page, cursor=_cursor(listed[limit - 1]) if more else None)
 
     def ping(self) -> None:
         with reading():
-            self._jobs.document("-").get(retry=None, timeout=_RPC_SECONDS)
+            self._jobs.document("-").get(retry=None, timeout=RPC_SECONDS)
 
     def close(self) -> None:
         self._client.close()  # type: ignore[no-untyped-call]
@@ -194,7 +193,7 @@ class FirestoreJobStore:
             .select(["rank"])
         )
         with reading():
-            found = list(query.stream(retry=_READ_RETRY, timeout=_RPC_SECONDS))
+            found = list(query.stream(retry=READ_RETRY, timeout=RPC_SECONDS))
         ordered: list[str] = []
         for _, equals in groupby(found, key=lambda snapshot: snapshot.get("rank")):
             ids = [snapshot.id for snapshot in equals]
@@ -209,8 +208,8 @@ class FirestoreJobStore:
             with reading():
                 for found in self._client.get_all(
                     [self._jobs.document(job_id) for job_id in job_ids],
-                    retry=_READ_RETRY,
-                    timeout=_RPC_SECONDS,
+                    retry=READ_RETRY,
+                    timeout=RPC_SECONDS,
                 ):
                     by_id[found.id] = _snapshot(found)
         except _UNDECODABLE:
@@ -220,7 +219,7 @@ class FirestoreJobStore:
 
     def _read(self, job_id: str, names: tuple[str, ...] | None) -> Snapshot | None:
         with reading():
-            found = self._jobs.document(job_id).get(names, retry=_READ_RETRY, timeout=_RPC_SECONDS)
+            found = self._jobs.document(job_id).get(names, retry=READ_RETRY, timeout=RPC_SECONDS)
         snapshot = _snapshot(found)
         if snapshot is None or names is None:
             return snapshot
@@ -230,7 +229,7 @@ class FirestoreJobStore:
 
     def _send(self, batch: WriteBatch, job_id: str) -> _Written:
         with committing(job_id):
-            first, *_ = batch.commit(retry=None, timeout=_RPC_SECONDS)
+            first, *_ = batch.commit(retry=None, timeout=RPC_SECONDS)
         stamps = [value.timestamp_value for value in first.transform_results]
         return _Written(first.update_time, stamps[0] if stamps else first.update_time)
 
