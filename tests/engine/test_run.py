@@ -149,8 +149,9 @@ def test_stored_candles_before_the_start_are_no_warm_up() -> None:
     )
 
 
-def test_a_price_path_is_used_whole_whatever_the_end_date() -> None:
-    changes: dict[str, Any] = {"startDate": "2020-01-01T06:00", "endDate": "2020-01-02"}
+@pytest.mark.parametrize("end", ["2030-01-01", "2020-01-02", "2020-01-01T08:00", "2019-12-31"])
+def test_a_price_path_is_used_whole_whatever_the_end_date(end: str) -> None:
+    changes: dict[str, Any] = {"startDate": "2020-01-01T06:00", "endDate": end}
     found = path_run([5.0, 6.0, 7.0, 8.0], timeframe="4h", **changes)
     assert found.equity_timestamps == [
         "2020-01-01T06:00:00Z",
@@ -158,7 +159,7 @@ def test_a_price_path_is_used_whole_whatever_the_end_date() -> None:
         "2020-01-01T14:00:00Z",
         "2020-01-01T18:00:00Z",
     ]
-    assert found.config_used["endDate"] == "2020-01-02"
+    assert found.config_used["endDate"] == end
     assert found.config_used["pricePath"] == [5.0, 6.0, 7.0, 8.0]
 
 
