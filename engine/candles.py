@@ -33,7 +33,7 @@ def _column(values: Any, dtype: type[np.generic]) -> NDArray[Any]:
     return column if column.flags.writeable else column.copy()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Candles:
     """Bars of one symbol, oldest first.
 
@@ -97,6 +97,10 @@ class Candles:
 
     def __len__(self) -> int:
         return len(self.times)
+
+    def __repr__(self) -> str:
+        span = f", {self._name(0)} … {self._name(len(self) - 1)}" if len(self) else ""
+        return f"Candles({self.symbol!r}, {self.timeframe!r}, {len(self)} bars{span})"
 
     def time_of(self, bar: int) -> datetime:
         """When a bar opens, UTC."""

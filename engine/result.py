@@ -4,6 +4,7 @@ Returns, drawdowns and rates are fractions, money is in the quote currency, time
 ``YYYY-MM-DDTHH:MM:SSZ``. None stands for a figure that does not exist.
 """
 
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, Literal
 
@@ -183,6 +184,16 @@ class BacktestResult(ResultModel):
     bars: int
     data_fingerprint: str
     truncated: dict[str, int] = Field(default_factory=dict)
+
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        """What a notebook shows: the main figures instead of every bar."""
+        yield "strategy_id", self.config_used["strategyId"]
+        yield "symbol", self.config_used["symbol"]
+        yield "bars", self.bars
+        yield "trades", len(self.trades)
+        yield "total_return", self.total_return
+        yield "sharpe", self.metrics.sharpe
+        yield "max_drawdown", self.max_drawdown
 
     def to_document(self) -> dict[str, Any]:
         """The whole result as JSON-ready data. Keys that a trade does not have are left out."""

@@ -164,3 +164,10 @@ def test_minus_zero_volume_is_zero_volume() -> None:
 @pytest.mark.parametrize("time", [0, 1, -1, NEW_YEAR + 999, -62_135_596_800_000])
 def test_times_go_there_and_back(time: int) -> None:
     assert to_milliseconds(from_milliseconds(time)) == time
+
+
+def test_a_notebook_shows_what_candles_are_and_not_every_price() -> None:
+    assert repr(walk(3)) == (
+        "Candles('SPY', '1d', 3 bars, bar 0 (2020-01-01T00:00:00Z) … bar 2 (2020-01-03T00:00:00Z))"
+    )
+    assert repr(walk(3).rows(0, 0)) == "Candles('SPY', '1d', 0 bars)"

@@ -311,3 +311,11 @@ def test_cycles_stop_opening_after_as_many_as_wanted() -> None:
     assert limited.metrics.trade_count == 3
     assert limited.config_used["maxCycles"] == 3
     assert run_backtest(config(maxCycles=0), walk(500)).result_digest == unlimited.result_digest
+
+
+def test_a_notebook_shows_the_main_figures_and_not_every_bar() -> None:
+    found = run_backtest(config(), walk(300))
+    for text in (repr(found), str(found)):
+        assert len(text) < 250
+        assert f"total_return={found.total_return!r}" in text
+    assert repr(found).startswith("BacktestResult(strategy_id='smaCross', symbol='SPY', bars=300,")
