@@ -10,12 +10,14 @@ from engine.errors import ConfigError, ConfigProblem
 from engine.inputs import Given
 from engine.limits import shown
 from engine.parsing import parse_config
-from engine.sweeps.crew import Crew
+from engine.sweeps.crew import Crew, processors
 from engine.sweeps.grid import Grid, expand_grid
 from engine.sweeps.overrides import overridden
 from engine.sweeps.result import BestVariant, Ending, SweepResult, VariantError
+from engine.sweeps.rows import Row, Variant
 from engine.sweeps.shared import Shared
-from engine.sweeps.variants import Batch, Row, Variant, read
+from engine.sweeps.tiles import TileBatch
+from engine.sweeps.variants import Batch, batches_of, read
 
 __all__ = [
     "BestVariant",
@@ -31,8 +33,6 @@ Overrides = Mapping[str, Any]
 
 #: Variants that are read before the next ones are put to work.
 WINDOW = 1024
-#: Variants in one thread's hands at a time.
-BATCH = 16
 
 
 def run_sweep(
@@ -87,13 +87,17 @@ def run_sweep(
         for row in rows:
             _keep(result, row)
 
-    with Crew[Batch](threads, look, lambda batch: keep(batch.rows)) as crew:
+    count = threads or processors()
+    with Crew[Batch | TileBatch](count, look, lambda batch: keep(batch.rows)) as crew:
         for window in _windows(variants):
             found = [read(base, index, changes) for index, changes in window]
             keep([row for row in found if isinstance(row, Row)])
             sound = [variant for variant in found if isinstance(variant, Variant)]
-            for first in range(0, len(sound), BATCH):
-                crew.take(Batch(sound[first : first + BATCH], shared))
+            for work in batches_of(sound, shared, count):
+                if isinstance(work, Row):
+                    keep([work])
+                else:
+                    crew.take(work)
             crew.look()
             if crew.stopped:
                 break

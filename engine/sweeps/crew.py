@@ -11,6 +11,11 @@ from typing import Generic, Protocol, Self, TypeVar
 LOOK_SECONDS = 0.05
 
 
+def processors() -> int:
+    """How many of them this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
 class Work(Protocol):
     """Something to run in a thread. ``done`` grows while it runs."""
 
@@ -28,7 +33,7 @@ W = TypeVar("W", bound=Work)
 
 
 class Crew(Generic[W]):
-    """Runs work on ``threads`` threads (None: one a processor) and hands each back when it ends.
+    """Runs work on ``threads`` threads and hands each back when it ends.
 
     ``on_look`` is called about twenty times a second while there is something to wait for; once
     it answers True, everything stops.
@@ -36,13 +41,12 @@ class Crew(Generic[W]):
 
     def __init__(
         self,
-        threads: int | None,
+        threads: int,
         on_look: Callable[[], bool],
         on_end: Callable[[W], None],
     ) -> None:
-        count = threads or len(os.sched_getaffinity(0))
-        self._pool = ThreadPoolExecutor(count, thread_name_prefix="sweep")
-        self._backlog = 2 * count
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="sweep")
+        self._backlog = 2 * threads
         self._running: dict[Future[None], W] = {}
         self._stop = Event()
         self._on_look = on_look
@@ -76,6 +80,7 @@ class Crew(Generic[W]):
 
     def take(self, work: W) -> None:
         """Queue some work, waiting until there is room in the queue."""
+        self.look()
         if not self.stopped:
             self._running[self._pool.submit(work.run, self._stop.is_set)] = work
         while len(self._running) > self._backlog:

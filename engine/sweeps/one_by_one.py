@@ -15,7 +15,6 @@ from engine.fills import simulate_fills
 from engine.metrics import Curve, SweepMetrics, curve_of, curve_of_simulation, sweep_metrics
 from engine.portfolio import run_portfolio
 from engine.portfolio_parameters import PortfolioParameters
-from engine.presets import as_rules
 from engine.signal_strategies import fill_rules, signals_of
 from engine.simulation import ExitReason
 from engine.sweeps.shared import Data, Shared
@@ -55,7 +54,7 @@ def run_variant(
 def _signal_curve(
     config: BacktestConfig, shared: Shared, data: Data, should_stop: ShouldStop
 ) -> Curve:
-    rules = as_rules(config.strategy_id, config.parameters)
+    rules = shared.rules(config.strategy_id, config.parameters)
     signals, _ = signals_of(config, rules, data.bars, partial(shared.outputs, data))
     simulation = simulate_fills(
         signals,

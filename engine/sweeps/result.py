@@ -1,7 +1,7 @@
 """What a sweep gives back: one row a variant, kept in columns."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from enum import IntEnum
 from typing import Any, NamedTuple
 
@@ -17,6 +17,8 @@ from engine.metrics import SweepMetrics
 from engine.result import BacktestResult
 from engine.run import run_backtest
 
+#: The metrics by their Python names and by those in documents.
+_NAMES = [(field.name, to_camel(field.name)) for field in fields(SweepMetrics)]
 _COUNTS = ("tradeCount",)
 
 
@@ -81,8 +83,10 @@ class SweepResult:
 
     def finish(self, index: int, metrics: SweepMetrics, fingerprint: str) -> None:
         """Keep a variant's metrics, and the fingerprint of the data they were made from."""
-        for name, value in _named(metrics).items():
-            self.metrics[name][index] = np.nan if value is None else value
+        for field, name in _NAMES:
+            value = getattr(metrics, field)
+            if value is not None:
+                self.metrics[name][index] = value
         if not self._fingerprints or self._fingerprints[-1] != fingerprint:
             self._fingerprints.append(fingerprint)
         self._data[index] = len(self._fingerprints) - 1
@@ -133,10 +137,3 @@ class SweepResult:
             }
             for index in range(len(self))
         ]
-
-
-_NAMES = {field.name: to_camel(field.name) for field in fields(SweepMetrics)}
-
-
-def _named(metrics: SweepMetrics) -> dict[str, float | int | None]:
-    return {_NAMES[name]: value for name, value in asdict(metrics).items()}

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from threading import Lock
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -15,9 +15,12 @@ from engine.candles import Candles
 from engine.config import BacktestConfig
 from engine.indicator_parameters import Indicator
 from engine.inputs import Given, bars_of, by_symbol, fingerprint_of, volatility_series
+from engine.presets import as_rules
 from engine.rules import outputs
+from engine.rules_parameters import RulesParameters
 from engine.series import volatility_symbol
 from engine.simulation import FloatArray, IntArray
+from engine.sweeps.series_kernels import running_totals
 from engine.timeframes import DAY
 from engine.volatility import from_series, log_returns, realized
 from engine.wheel_parameters import (
@@ -47,6 +50,17 @@ class Data:
     def span(self) -> int:
         """Milliseconds from the first bar to the last."""
         return int(self.bars.times[-1] - self.bars.times[0])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Totals:
+    """``sums[i]``: a column's first i values in units of 1e-8; ``largest``: its largest value.
+
+    ``largest`` is infinite where the sums are of no use.
+    """
+
+    sums: IntArray
+    largest: float
 
 
 class Shared:
@@ -106,6 +120,27 @@ class Shared:
         key = ("indicator", data.token, indicator)
         return self._kept(key, 3 * bars.close.nbytes, lambda: outputs(indicator, bars))
 
+    def rules(self, strategy_id: str, parameters: Any) -> RulesParameters:
+        """As :func:`engine.presets.as_rules`."""
+        if isinstance(parameters, RulesParameters):
+            return parameters
+        key = ("rules", strategy_id, parameters)
+        return self._kept(key, 2048, lambda: as_rules(strategy_id, parameters))
+
+    def totals(self, data: Data, source: str) -> Totals:
+        """The running totals of a column."""
+        values = getattr(data.bars, source)
+        key = ("totals", data.token, source)
+        return self._kept(key, values.nbytes, lambda: _totals(values))
+
+    def touching(self, data: Data) -> tuple[FloatArray, FloatArray]:
+        """The lowest and the highest price of each bar, its open included."""
+        bars = data.bars
+        key = ("touching", data.token)
+        if not self._kept(key, 64, lambda: _has_open_outside(bars)):
+            return bars.low, bars.high
+        return np.minimum(bars.open, bars.low), np.maximum(bars.open, bars.high)
+
     def volatilities(
         self, parameters: WheelParameters, data: Data, bars_per_year: float
     ) -> FloatArray:
@@ -130,6 +165,16 @@ class Shared:
             while self._bytes > KEPT_BYTES:
                 self._bytes -= self._kept_things.popitem(last=False)[1][0]
         return made
+
+
+def _totals(values: FloatArray) -> Totals:
+    sums = np.empty(len(values) + 1, np.int64)
+    largest = running_totals(values, sums)
+    return Totals(sums if np.isfinite(largest) else np.empty(0, np.int64), largest)
+
+
+def _has_open_outside(bars: Candles) -> bool:
+    return bool(((bars.open < bars.low) | (bars.open > bars.high)).any())
 
 
 def _volatilities(

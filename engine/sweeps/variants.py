@@ -1,35 +1,21 @@
-"""Variants on their way through a sweep: read, run, accounted for."""
+"""Variants on their way through a sweep: read, put into batches, run."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from engine.config import BacktestConfig
-from engine.errors import ConfigError, DataError, DataNotFoundError, Stopped
-from engine.metrics import SweepMetrics
+from engine.errors import ConfigError, DataError, Stopped
 from engine.parsing import parse_config
+from engine.portfolio_parameters import PortfolioParameters
 from engine.sweeps.one_by_one import run_variant
 from engine.sweeps.overrides import overridden
 from engine.sweeps.result import VariantError
+from engine.sweeps.rows import Row, Variant, failure
 from engine.sweeps.shared import Shared
+from engine.sweeps.tiles import TileBatch, candidate, tile_batches
+from engine.wheel_parameters import WheelParameters
 
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """A sound config and its place in the sweep."""
-
-    index: int
-    config: BacktestConfig
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """What became of a variant: metrics and the fingerprint of their data, or an error."""
-
-    index: int
-    metrics: SweepMetrics | None = None
-    fingerprint: str = ""
-    error: VariantError | None = None
+#: Variants that one thread takes at a time and runs one after the other.
+BATCH = 16
 
 
 def read(base: Mapping[str, Any], index: int, overrides: Mapping[str, Any]) -> Variant | Row:
@@ -38,15 +24,6 @@ def read(base: Mapping[str, Any], index: int, overrides: Mapping[str, Any]) -> V
         return Variant(index, parse_config(overridden(base, overrides)))
     except ConfigError as error:
         return Row(index, error=VariantError("INVALID_CONFIG", str(error)))
-
-
-def failure(index: int, error: Exception) -> Row:
-    """The row of a variant that could not be run."""
-    if isinstance(error, DataNotFoundError):
-        return Row(index, error=VariantError("DATA_NOT_FOUND", str(error)))
-    if isinstance(error, DataError):
-        return Row(index, error=VariantError("DATA_INVALID", str(error)))
-    return Row(index, error=VariantError("ENGINE_ERROR", f"{type(error).__name__}: {error}"))
 
 
 class Batch:
@@ -73,3 +50,22 @@ class Batch:
                 self.rows.append(failure(variant.index, error))
             else:
                 self.rows.append(Row(variant.index, metrics, fingerprint))
+
+
+def batches_of(
+    variants: Sequence[Variant], shared: Shared, threads: int
+) -> Iterator[Batch | TileBatch | Row]:
+    """Work for the threads, and the rows of variants for which there is no data."""
+    candidates = []
+    others = []
+    for variant in variants:
+        if not isinstance(variant.config.parameters, WheelParameters | PortfolioParameters):
+            try:
+                candidates.append(candidate(variant, shared))
+            except DataError as error:
+                yield failure(variant.index, error)
+        else:
+            others.append(variant)
+    yield from tile_batches(candidates, shared, threads)
+    for first in range(0, len(others), BATCH):
+        yield Batch(others[first : first + BATCH], shared)

@@ -43,12 +43,12 @@ def assert_equals_single_runs(
     return result.count(Ending.FINISHED)
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_signal_strategies_equal_their_single_runs(seed: int) -> None:
-    base, variants = random_signal_variants(seed, 60)
-    candles = walk(700, seed, volatility=0.03)
+@pytest.mark.parametrize("bars", [1, 2, 63, 64, 65, 700, 1024, 1025, 2048, 3_500])
+def test_signal_strategies_equal_their_single_runs(bars: int) -> None:
+    base, variants = random_signal_variants(bars, 80)
+    candles = walk(bars, bars, volatility=0.03)
     result = run_sweep(base, variants, candles)
-    assert assert_equals_single_runs(base, variants, candles, result) > 40
+    assert assert_equals_single_runs(base, variants, candles, result) > 60
 
 
 def test_wheels_equal_their_single_runs() -> None:
