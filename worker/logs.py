@@ -60,7 +60,7 @@ def configure_logging(style: Literal["json", "text"], stream: TextIO | None = No
         logger = logging.getLogger(name)
         logger.handlers = []
         logger.propagate = True
-    for noisy in ("httpx", "httpcore", "google", "urllib3", "numba"):
+    for noisy in ("alembic", "httpx", "httpcore", "google", "urllib3", "numba"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
