@@ -1,14 +1,17 @@
 """The Pub/Sub doorbell against the real emulator, and against nobody."""
 
+import inspect
 import json
 import time
 from collections.abc import Iterator
 
 import pytest
 
+from tests.support.control import laptop_settings
 from tests.support.emulators import PubSubEmulator
 from tests.support.processes import free_port
 from worker.adapters.pubsub import PubSubDoorbell
+from worker.bootstrap import run_limits
 from worker.jobs.errors import DoorbellUnavailable
 from worker.ports import Ring
 
@@ -79,3 +82,9 @@ def test_a_broker_that_is_away_is_reported_within_the_bound(
     assert time.monotonic() - started < 5
     bell.close()
     bell.close()
+
+
+def test_a_worker_that_leaves_has_time_to_ring() -> None:
+    settings = laptop_settings()
+    longest = inspect.signature(PubSubDoorbell).parameters["timeout_seconds"].default
+    assert run_limits(settings).shutdown_grace + longest <= settings.shutdown_seconds
