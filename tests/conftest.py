@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.emulators import FirestoreEmulator, PubSubEmulator
 from tests.support.postgres import PostgresServer
+from tests.support.storage import StorageEmulator
 
 
 @pytest.fixture(scope="session")
@@ -69,3 +70,17 @@ def postgres_url(postgres_process: PostgresServer) -> Iterator[str]:
     name = postgres_process.new_database()
     yield postgres_process.url(name)
     postgres_process.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def storage_process() -> Iterator[StorageEmulator]:
+    emulator = StorageEmulator()
+    yield emulator
+    emulator.stop()
+
+
+@pytest.fixture
+def bucket(storage_process: StorageEmulator, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty bucket, with Google's client pointed at the emulator that has it."""
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", storage_process.address)
+    return storage_process.new_bucket()

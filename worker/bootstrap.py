@@ -29,7 +29,7 @@ from worker.services.draining import Bell, Drain, DrainLimits, LocalDrain
 from worker.services.replaying import Recomputing
 from worker.services.run_job import RunLimits, Runner
 from worker.services.warming import WarmUp
-from worker.settings import OVERHEAD_SECONDS, Settings
+from worker.settings import OVERHEAD_SECONDS, Settings, is_bucket
 from worker.telemetry import Telemetry
 
 
@@ -217,6 +217,13 @@ def build_doorbell(settings: Settings) -> Doorbell:
 
 def build_candles(settings: Settings) -> CandleLibrary:
     """The stored candles under CANDLES."""
+    if is_bucket(settings.candles):
+        from worker.adapters.gcs import GcsCandles
+        from worker.adapters.gcs.download_cache import DownloadCache, default_directory
+
+        directory = Path(settings.candle_cache) if settings.candle_cache else default_directory()
+        cache = DownloadCache(directory, settings.candle_cache_megabytes * 1024**2)
+        return GcsCandles(settings.candles, cache)
     from worker.adapters.candle_files import CandleFiles
 
     return CandleFiles(Path(settings.candles))
@@ -224,6 +231,10 @@ def build_candles(settings: Settings) -> CandleLibrary:
 
 def build_artifacts(settings: Settings) -> ArtifactStore:
     """The complete series under ARTIFACTS."""
+    if is_bucket(settings.artifacts):
+        from worker.adapters.gcs import GcsArtifacts
+
+        return GcsArtifacts(settings.artifacts)
     from worker.adapters.parquet_files import ParquetFiles
 
     return ParquetFiles(Path(settings.artifacts))

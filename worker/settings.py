@@ -19,7 +19,10 @@ OVERHEAD_SECONDS = 20
 #: The machine routes that OIDC_CALLERS may name.
 MACHINE_ROUTES = ("push", "run", "events", "sweep", "metrics")
 
-EMULATOR_VARIABLES = ("FIRESTORE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST")
+EMULATOR_VARIABLES = ("FIRESTORE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST", "STORAGE_EMULATOR_HOST")
+
+#: A bucket and perhaps a prefix in it.
+_BUCKET = re.compile(r"gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/[^\s?#]*)?", re.ASCII)
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 
@@ -43,9 +46,24 @@ class Settings(BaseSettings):
         description="What wakes a worker: `local` (a thread in the same process) or "
         "`pubsub://PROJECT/TOPIC`.",
     )
-    candles: str = Field("var/candles", description="Directory of the stored candles.")
+    candles: str = Field(
+        "var/candles",
+        description="Where candles are stored: a directory or `gs://BUCKET/PREFIX`.",
+    )
+    candle_cache: str = Field(
+        "",
+        description="Directory for candles that were downloaded from a bucket. Empty: one of the "
+        "user's own among the system's temporary files.",
+    )
+    candle_cache_megabytes: int = Field(
+        256,
+        ge=1,
+        description="How much of `CANDLE_CACHE` is kept; on Cloud Run it is part of the memory.",
+    )
     artifacts: str = Field(
-        "var/artifacts", description="Directory of the complete series beside a result."
+        "var/artifacts",
+        description="Where the complete series beside a result are stored: a directory or "
+        "`gs://BUCKET/PREFIX`.",
     )
     host: str = Field("127.0.0.1", description="Address to bind. The image sets `0.0.0.0`.")
     port: int = Field(8080, ge=0, le=65535, description="Port to bind; 0 takes a free one.")
@@ -124,6 +142,10 @@ class Settings(BaseSettings):
     pubsub_emulator_host: str = Field(
         "", description="`HOST:PORT` of the Pub/Sub emulator, as Google's client reads it."
     )
+    storage_emulator_host: str = Field(
+        "",
+        description="`http://HOST:PORT` of a Cloud Storage emulator, as Google's client reads it.",
+    )
     k_service: str = Field("", description="Set by Cloud Run; do not set it yourself.")
     allow_local: bool = Field(
         False, description="Allow local storage, a local doorbell and emulators on Cloud Run."
@@ -156,10 +178,10 @@ class Settings(BaseSettings):
 
     @field_validator("candles", "artifacts")
     @classmethod
-    def _directory(cls, value: str) -> str:
-        if not value or "://" in value:
-            raise ValueError("expected a directory")
-        return value
+    def _directory_or_bucket(cls, value: str) -> str:
+        if value and ("://" not in value or _BUCKET.fullmatch(value)):
+            return value
+        raise ValueError("expected a directory or gs://BUCKET/PREFIX")
 
     @field_validator("oidc_callers")
     @classmethod
@@ -196,8 +218,12 @@ class Settings(BaseSettings):
             local.append("STORE")
         if self.doorbell == "local":
             local.append("DOORBELL")
-        local += ["CANDLES", "ARTIFACTS"]
+        local += [
+            name for name in ("CANDLES", "ARTIFACTS") if not is_bucket(getattr(self, name.lower()))
+        ]
         local += [name for name in EMULATOR_VARIABLES if getattr(self, name.lower())]
+        if not local:
+            return self
         raise ValueError(
             f"{', '.join(local)} would be local to one Cloud Run instance; "
             "set ALLOW_LOCAL=1 if that is meant"
@@ -244,6 +270,11 @@ class Settings(BaseSettings):
             if name in ("", route):
                 allowed.add(email)
         return frozenset(allowed)
+
+
+def is_bucket(place: str) -> bool:
+    """Whether CANDLES or ARTIFACTS names a bucket, and no directory."""
+    return place.startswith("gs://")
 
 
 def is_loopback(host: str) -> bool:

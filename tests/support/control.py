@@ -1,6 +1,6 @@
 """The control service in this process, with a store in memory and a doorbell that remembers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -110,6 +110,9 @@ class MemoryArtifacts:
             return self.files[artifact.uri]
         except KeyError:
             raise FileNotFoundError(artifact.uri) from None
+
+    def chunks(self, artifact: Artifact) -> Iterator[bytes]:
+        return iter([self.read(artifact)])
 
 
 @dataclass

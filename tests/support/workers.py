@@ -1,7 +1,7 @@
 """A worker in this process: a store in memory and an engine that does as the test says."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -137,6 +137,9 @@ class TableArtifacts:
         return Artifact(uri=f"memory:{key}", rows=len(next(iter(columns.values()))), sha256="0")
 
     def read(self, artifact: Artifact) -> bytes:
+        raise FileNotFoundError(artifact.uri)
+
+    def chunks(self, artifact: Artifact) -> Iterator[bytes]:
         raise FileNotFoundError(artifact.uri)
 
 

@@ -1,16 +1,14 @@
-"""The candle library: what is loaded, what is missing, and what a broken file does."""
+"""Candles in a directory: what broken files, lost descriptions and failed writes do."""
 
 import json
 import threading
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from engine.candles import Candles
-from engine.errors import DataError
 from worker.adapters.candle_files import CandleFiles
 from worker.jobs.errors import ErrorCode, JobFailure
 
@@ -35,112 +33,6 @@ def library(tmp_path: Path) -> CandleFiles:
     return CandleFiles(tmp_path)
 
 
-def missing(library: CandleFiles, symbol: str, timeframe: str, *days: int | None) -> str:
-    start, end = (None if day is None else START + timedelta(days=day) for day in days)
-    with pytest.raises(JobFailure) as caught:
-        library.load(symbol, timeframe, start, end)
-    assert caught.value.code is ErrorCode.DATA_NOT_FOUND
-    return caught.value.message
-
-
-def test_what_is_stored_is_what_is_loaded(library: CandleFiles) -> None:
-    stored = Candles(
-        "X",
-        "1d",
-        np.array([0, DAY]),
-        np.array([10.0, 11.0]),
-        np.array([12.0, 13.0]),
-        np.array([9.0, 10.5]),
-        np.array([11.0, 12.25]),
-        np.array([1e12, 0.0]),
-    )
-    library.replace(stored)
-    loaded = library.load("X", "1d", None, None)
-    for column in ("times", "open", "high", "low", "close", "volume"):
-        assert getattr(loaded, column).tolist() == getattr(stored, column).tolist()
-    assert loaded.times.dtype == np.int64
-    assert loaded.fingerprint() == stored.fingerprint()
-
-
-def test_both_ends_are_inclusive(library: CandleFiles) -> None:
-    library.replace(candles())
-    loaded = library.load("X", "1d", START + timedelta(days=1), START + timedelta(days=3))
-    assert loaded.close.tolist() == [11.0, 12.0, 13.0]
-
-
-def test_a_side_may_stay_open(library: CandleFiles) -> None:
-    library.replace(candles())
-    assert len(library.load("X", "1d", None, START + timedelta(days=1))) == 2
-    assert len(library.load("X", "1d", START + timedelta(days=1), None)) == 4
-
-
-def test_prices_are_mapped_not_copied(library: CandleFiles) -> None:
-    library.replace(candles(count=1000))
-    loaded = library.load("X", "1d", None, None)
-    base = loaded.close
-    while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
-        base = base.base
-    assert isinstance(base, np.memmap)
-
-
-def test_writing_into_loaded_candles_does_not_change_the_store(library: CandleFiles) -> None:
-    library.replace(candles())
-    library.load("X", "1d", None, None).close[0] = 99.0
-    assert library.load("X", "1d", None, None).close[0] == 10.0
-
-
-def test_an_unknown_symbol_says_so(library: CandleFiles) -> None:
-    assert missing(library, "ZZ", "1d", None, None) == (
-        "No candles for ZZ 1d; nothing is held for ZZ."
-    )
-
-
-def test_another_timeframe_is_named(library: CandleFiles) -> None:
-    library.replace(candles())
-    assert missing(library, "X", "1h", 0, 1) == (
-        "No candles for X 1h from 2020-01-01 to 2020-01-02; held: 1d from 2020-01-01 to 2020-01-05."
-    )
-
-
-def test_a_range_outside_what_is_held_is_named(library: CandleFiles) -> None:
-    library.replace(candles())
-    assert missing(library, "X", "1d", 400, 500) == (
-        "No candles for X 1d from 2021-02-04 to 2021-05-15; held: 2020-01-01 to 2020-01-05."
-    )
-
-
-@pytest.mark.parametrize("symbol", ["../X", "", "a b", "X\x00", "/etc", "X" * 500])
-def test_a_name_that_cannot_be_stored_is_just_not_there(library: CandleFiles, symbol: str) -> None:
-    assert len(missing(library, symbol, "1d", None, None)) < 200
-
-
-@pytest.mark.parametrize("symbol", ["BTC/USDT", "^GSPC", "BRK.B", "EURUSD=X", ".", ".X", "X:Y"])
-def test_every_symbol_of_the_contract_survives_the_file_system(
-    library: CandleFiles, symbol: str
-) -> None:
-    library.replace(candles(symbol))
-    assert [entry.symbol for entry in library.entries()] == [symbol]
-    assert library.load(symbol, "1d", None, None).symbol == symbol
-
-
-def test_a_listing_is_sorted_by_symbol_and_length_of_bar(library: CandleFiles) -> None:
-    for symbol, timeframe in (("B", "1d"), ("A", "1w"), ("A", "1h"), ("A", "15m")):
-        library.replace(candles(symbol, timeframe))
-    assert [(entry.symbol, entry.timeframe) for entry in library.entries()] == [
-        ("A", "15m"),
-        ("A", "1h"),
-        ("A", "1w"),
-        ("B", "1d"),
-    ]
-
-
-def test_a_listing_says_what_is_held(library: CandleFiles) -> None:
-    stored = library.replace(candles())
-    assert library.entries() == [stored]
-    assert (stored.rows, stored.first, stored.last) == (5, START, START + timedelta(days=4))
-    assert stored.fingerprint == candles().fingerprint()
-
-
 @pytest.mark.parametrize("content", [None, "", "{", "[]", '{"rows": "many"}'])
 def test_a_lost_description_is_made_again(
     library: CandleFiles, tmp_path: Path, content: str | None
@@ -155,14 +47,6 @@ def test_a_lost_description_is_made_again(
 
 def test_nothing_is_held_where_there_is_no_directory(tmp_path: Path) -> None:
     assert CandleFiles(tmp_path / "absent").entries() == []
-
-
-def test_bars_that_no_run_could_use_are_not_stored(library: CandleFiles) -> None:
-    stored = library.replace(candles())
-    bad = replace(candles(), low=np.full(5, 50.0))
-    with pytest.raises(DataError, match="bar 0"):
-        library.replace(bad)
-    assert library.entries() == [stored]
 
 
 @pytest.mark.parametrize("content", [b"", b"no array", b"\x93NUMPY\x01\x00", np.zeros(3).tobytes()])

@@ -412,6 +412,45 @@ class TestCandles:
         assert (result.exit_code, result.stdout) == (0, "")
         assert result.stderr == "No candles are stored under var/candles.\n"
 
+    @pytest.fixture
+    def in_a_bucket(self, bucket: str, here: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+        address = f"gs://{bucket}/candles"
+        monkeypatch.setenv("CANDLES", address)
+        monkeypatch.setenv("CANDLE_CACHE", str(here / "cache"))
+        return address
+
+    def test_import_and_list_in_a_bucket(self, cli: Cli, here: Path, in_a_bucket: str) -> None:
+        assert cli("candles", "list").stderr == f"No candles are stored under {in_a_bucket}.\n"
+        imported = cli(*self.IMPORT, SAMPLES / "SPX-1d.csv", *self.AS_SPX)
+        assert imported.stdout == "SPX 1d: 5,031 bars, 1999-01-04 to 2018-12-31\n"
+        (listed,) = json.loads(cli("candles", "list", "--json").stdout)
+        assert (listed["symbol"], listed["rows"]) == ("SPX", 5031)
+        assert not (here / "var").exists()
+
+    @pytest.mark.usefixtures("in_a_bucket")
+    def test_runs_use_the_candles_of_a_bucket(self, cli: Cli, here: Path) -> None:
+        cli(*self.IMPORT, SAMPLES / "SPX-1d.csv", *self.AS_SPX)
+        weekly = {key: value for key, value in CONFIG.items() if key != "pricePath"} | {
+            "symbol": "SPX",
+            "timeframe": "1w",
+            "startDate": "2018-01-01",
+            "endDate": "2018-12-31",
+        }
+        ran = cli("run", write(here, weekly), "--json")
+        assert ran.exit_code == 0, ran.stderr
+        assert len(json.loads(ran.stdout)["backtestResult"]["equityCurve"]) == 52
+
+    def test_a_bucket_that_is_not_there_is_one_line(
+        self, cli: Cli, bucket: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("CANDLES", f"gs://{bucket}-gone")
+        for command in (("candles", "list"), (*self.IMPORT, SAMPLES / "VIX-1d.csv", *self.AS_SPX)):
+            failed = cli(*command)
+            assert failed.exit_code == 1
+            start = f"Error: the bucket does not answer: gs://{bucket}-gone: NotFound: 404 "
+            assert failed.stderr.startswith(start)
+            assert failed.stderr.count("\n") == 1
+
     def test_symbol_and_timeframe_are_required(self, cli: Cli) -> None:
         assert cli(*self.IMPORT, SAMPLES / "VIX-1d.csv", "--symbol", "VIX").exit_code == 2
         assert cli(*self.IMPORT, *self.AS_SPX).exit_code == 2

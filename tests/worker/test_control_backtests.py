@@ -9,7 +9,7 @@ import pytest
 from tests.support.control import CONFIG, Control, make_control
 from tests.support.jobs import a_lease, an_admitted_job, claim_best, finish
 from worker.jobs import transitions
-from worker.jobs.errors import Conflict, ErrorCode, OutcomeUnknown
+from worker.jobs.errors import BucketUnavailable, Conflict, ErrorCode, OutcomeUnknown
 from worker.jobs.job import Artifact, Job
 from worker.jobs.states import JobStatus
 
@@ -383,6 +383,28 @@ def test_an_artifact_is_handed_out_as_parquet(control: Control) -> None:
     assert (answer.status_code, answer.content) == (200, b"PAR1")
     assert answer.headers["content-type"] == "application/vnd.apache.parquet"
     assert 'filename="job-1-trades.parquet"' in answer.headers["content-disposition"]
+
+
+def test_an_artifact_is_streamed(control: Control, monkeypatch: pytest.MonkeyPatch) -> None:
+    completed(control, artifacts={"trades": Artifact(uri="memory:x", rows=2, sha256="ab")})
+    pieces = [b"PAR1", b"rest", b"PAR1"]
+    monkeypatch.setattr(control.artifacts, "chunks", lambda _: iter(pieces))
+    answer = control.client.get("/v1/backtests/job-1/artifacts/trades")
+    assert answer.content == b"".join(pieces)
+    assert "content-length" not in answer.headers
+
+
+def test_a_bucket_that_does_not_answer_is_for_later(
+    control: Control, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_: Artifact) -> None:
+        raise BucketUnavailable("gs://secret-bucket: 403")
+
+    completed(control, artifacts={"trades": Artifact(uri="memory:x", rows=2, sha256="ab")})
+    monkeypatch.setattr(control.artifacts, "chunks", away)
+    answer = control.client.get("/v1/backtests/job-1/artifacts/trades")
+    assert answer.status_code == 503
+    assert "secret-bucket" not in answer.text
 
 
 def test_an_artifact_that_is_not_there(control: Control) -> None:

@@ -9,6 +9,7 @@ from worker.bootstrap import admission_policy, new_worker_id, wanted_jobs
 from worker.settings import (
     Settings,
     SettingsError,
+    is_bucket,
     is_loopback,
     load_settings,
     require_control_auth,
@@ -74,7 +75,12 @@ def test_every_setting_says_what_it_is_for() -> None:
         ({"STORE": "firestore://"}, "STORE"),
         ({"DOORBELL": "bell"}, "DOORBELL=bell: expected local or pubsub"),
         ({"DOORBELL": "pubsub://p"}, "DOORBELL"),
-        ({"CANDLES": "gs://bucket"}, "CANDLES=gs://bucket: expected a directory"),
+        ({"CANDLES": "gs://"}, "CANDLES=gs://: expected a directory or gs://BUCKET/PREFIX"),
+        ({"CANDLES": "gs:///x"}, "CANDLES=gs:///x: expected a directory or gs://"),
+        ({"ARTIFACTS": "gs://UPPER"}, "ARTIFACTS=gs://UPPER: expected a directory or gs://"),
+        ({"ARTIFACTS": "gs://bucket/a b"}, "ARTIFACTS=gs://bucket/a b: expected a directory"),
+        ({"ARTIFACTS": "s3://bucket"}, "ARTIFACTS=s3://bucket: expected a directory or gs://"),
+        ({"CANDLE_CACHE_MEGABYTES": 0}, "CANDLE_CACHE_MEGABYTES=0"),
         ({"ARTIFACTS": ""}, "ARTIFACTS"),
         ({"PORT": "many"}, "PORT=many"),
         ({"PORT": 70000}, "PORT=70000"),
@@ -119,13 +125,24 @@ def test_timings_at_their_limits_are_fine(
         ({"DOORBELL": "local"}, "DOORBELL"),
         ({"FIRESTORE_EMULATOR_HOST": "localhost:8080"}, "FIRESTORE_EMULATOR_HOST"),
         ({"PUBSUB_EMULATOR_HOST": "localhost:8085"}, "PUBSUB_EMULATOR_HOST"),
-        ({}, "CANDLES, ARTIFACTS"),
+        ({"STORAGE_EMULATOR_HOST": "http://localhost:9"}, "STORAGE_EMULATOR_HOST"),
+        ({}, "CANDLES, ARTIFACTS would"),
+        ({"ARTIFACTS": "gs://bucket"}, "CANDLES would"),
+        ({"CANDLES": "gs://bucket/prefix"}, "ARTIFACTS would"),
     ],
 )
 def test_on_cloud_run_nothing_may_be_local(change: dict[str, str], named: str) -> None:
     message = refused(**CLOUD | change)
     assert named in message
     assert "ALLOW_LOCAL" in message
+
+
+def test_on_cloud_run_buckets_are_not_local() -> None:
+    environment = {name.lower(): value for name, value in CLOUD.items()}
+    settings = load_settings(**environment, candles="gs://b-1/some/where", artifacts="gs://b.2")
+    assert is_bucket(settings.candles)
+    assert is_bucket(settings.artifacts)
+    assert not is_bucket(load_settings().candles)
 
 
 def test_on_cloud_run_local_things_can_be_allowed() -> None:

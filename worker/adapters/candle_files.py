@@ -1,30 +1,23 @@
 """Candles in a directory: one NumPy file a series, mapped into memory when it is read.
 
-``{directory}/{symbol, percent-encoded}/{timeframe}/candles.npy`` holds float64 of shape (6, n):
-opening times in milliseconds since 1970 UTC, open, high, low, close, volume. ``about.json``
-beside it holds what a listing shows, so that a listing reads no candles.
+The layout is that of :mod:`worker.adapters.candle_format`. ``about.json`` beside each series holds
+what a listing shows, so that a listing reads no candles.
 """
 
 import json
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote, unquote
 
-import numpy as np
-from numpy.typing import NDArray
-
-from engine.candles import Candles, from_milliseconds
-from engine.timeframes import TIMEFRAMES
+from engine.candles import Candles
+from worker.adapters import candle_format
 from worker.adapters.atomic_files import replacing
-from worker.jobs.errors import ErrorCode, JobFailure
+from worker.adapters.candle_format import CANDLES_FILE
+from worker.adapters.candle_lookup import look_up
 from worker.ports import CandleEntry
 from worker.series_names import check_series_name
 
-CANDLES_FILE = "candles.npy"
 ABOUT_FILE = "about.json"
-_COLUMNS = 6
 
 
 class CandleFiles:
@@ -36,24 +29,10 @@ class CandleFiles:
     def load(
         self, symbol: str, timeframe: str, start: datetime | None, end: datetime | None
     ) -> Candles:
-        try:
-            held = self._held(symbol, timeframe)
-        except FileNotFoundError:
-            raise _not_found(symbol, timeframe, start, end, self._elsewhere(symbol)) from None
-        chosen = held.between(start, end)
-        if not len(chosen):
-            raise _not_found(symbol, timeframe, start, end, f"held: {_range_of(held)}")
-        return chosen
+        return look_up(self, symbol, timeframe, start, end)
 
     def entries(self) -> Sequence[CandleEntry]:
-        names = (
-            (unquote(path.parent.parent.name), path.parent.name)
-            for path in self._directory.glob(f"*/*/{CANDLES_FILE}")
-        )
-        order = list(TIMEFRAMES)
-        known = [(symbol, timeframe) for symbol, timeframe in names if timeframe in TIMEFRAMES]
-        known.sort(key=lambda name: (name[0], order.index(name[1])))
-        return [self._entry(symbol, timeframe) for symbol, timeframe in known]
+        return self._entries(f"*/*/{CANDLES_FILE}")
 
     def replace(self, candles: Candles) -> CandleEntry:
         """Store these bars in place of whatever is held for their symbol and timeframe.
@@ -64,126 +43,43 @@ class CandleFiles:
         """
         check_series_name(candles.symbol, candles.timeframe)
         candles.validate()
-        folder = self._folder(candles.symbol, candles.timeframe)
-        entry = _describe(candles)
+        path = self._path(candles.symbol, candles.timeframe)
+        about = path.with_name(ABOUT_FILE)
+        entry = candle_format.describe(candles)
         # Between the two replacements there is no description, rather than one of other bars.
-        (folder / ABOUT_FILE).unlink(missing_ok=True)
-        with replacing(folder / CANDLES_FILE) as file:
-            np.save(file, _table(candles), allow_pickle=False)
-        with replacing(folder / ABOUT_FILE) as file:
-            file.write(json.dumps(_to_json(entry), indent=2).encode())
+        about.unlink(missing_ok=True)
+        with replacing(path) as file:
+            candle_format.write(file, candles)
+        with replacing(about) as file:
+            file.write(json.dumps(candle_format.to_plain(entry), indent=2).encode())
         return entry
 
-    def _folder(self, symbol: str, timeframe: str) -> Path:
-        name = quote(symbol, safe="")
-        # "." would be the directory itself.
-        return self._directory / (f"%2E{name[1:]}" if name.startswith(".") else name) / timeframe
-
-    def _held(self, symbol: str, timeframe: str) -> Candles:
-        """The whole series, mapped copy-on-write: nothing is read before it is used."""
+    def series(self, symbol: str, timeframe: str) -> Candles | None:
+        """A whole stored series."""
         try:
-            check_series_name(symbol, timeframe)
-        except ValueError:
-            raise FileNotFoundError(symbol) from None
-        path = self._folder(symbol, timeframe) / CANDLES_FILE
-        try:
-            table = np.load(path, mmap_mode="c", allow_pickle=False)
-            return _candles(symbol, timeframe, table)
-        except (ValueError, EOFError) as error:
-            raise JobFailure(
-                ErrorCode.DATA_INVALID,
-                f"The stored candles of {symbol} {timeframe} cannot be read; import them again.",
-            ) from error
+            return candle_format.read(self._path(symbol, timeframe), symbol, timeframe)
+        except FileNotFoundError:
+            return None
 
-    def _entry(self, symbol: str, timeframe: str) -> CandleEntry:
-        try:
-            about = json.loads((self._folder(symbol, timeframe) / ABOUT_FILE).read_bytes())
-            return _from_json(symbol, timeframe, about)
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
-            return _describe(self._held(symbol, timeframe))
+    def entries_of(self, symbol: str) -> Sequence[CandleEntry]:
+        """The stored series of one symbol."""
+        return self._entries(f"{candle_format.folder_of(symbol)}/*/{CANDLES_FILE}")
 
-    def _elsewhere(self, symbol: str) -> str:
-        """What is held of a symbol whose asked timeframe is missing."""
-        held = [entry for entry in self.entries() if entry.symbol == symbol]
-        if not held:
-            return f"nothing is held for {symbol[:40]}"
-        return "held: " + ", ".join(
-            f"{entry.timeframe} from {_text(entry.first)} to {_text(entry.last)}" for entry in held
+    def _path(self, symbol: str, timeframe: str) -> Path:
+        return self._directory / candle_format.path_of(symbol, timeframe)
+
+    def _entries(self, pattern: str) -> list[CandleEntry]:
+        paths = (
+            path.relative_to(self._directory).as_posix() for path in self._directory.glob(pattern)
         )
+        names = [name for name in map(candle_format.series_at, paths) if name is not None]
+        entries = [self._entry(*name) for name in sorted(names, key=candle_format.sort_key)]
+        return [entry for entry in entries if entry is not None]
 
-
-def _table(candles: Candles) -> NDArray[np.float64]:
-    return np.stack(
-        [
-            candles.times.astype(np.float64),
-            candles.open,
-            candles.high,
-            candles.low,
-            candles.close,
-            candles.volume,
-        ]
-    )
-
-
-def _candles(symbol: str, timeframe: str, table: NDArray[Any]) -> Candles:
-    if table.ndim != 2 or table.shape[0] != _COLUMNS or table.dtype != np.float64:
-        raise ValueError(f"shape {table.shape} of {table.dtype}")
-    if not table.shape[1]:
-        raise ValueError("no rows")
-    times, *columns = table
-    return Candles(symbol, timeframe, times.astype(np.int64), *columns)
-
-
-def _describe(candles: Candles) -> CandleEntry:
-    return CandleEntry(
-        symbol=candles.symbol,
-        timeframe=candles.timeframe,
-        rows=len(candles),
-        first=from_milliseconds(candles.times[0]),
-        last=from_milliseconds(candles.times[-1]),
-        fingerprint=candles.fingerprint(),
-    )
-
-
-def _to_json(entry: CandleEntry) -> dict[str, Any]:
-    return {
-        "symbol": entry.symbol,
-        "timeframe": entry.timeframe,
-        "rows": entry.rows,
-        "first": entry.first.isoformat(),
-        "last": entry.last.isoformat(),
-        "fingerprint": entry.fingerprint,
-    }
-
-
-def _from_json(symbol: str, timeframe: str, about: Any) -> CandleEntry:
-    return CandleEntry(
-        symbol=symbol,
-        timeframe=timeframe,
-        rows=int(about["rows"]),
-        first=datetime.fromisoformat(about["first"]),
-        last=datetime.fromisoformat(about["last"]),
-        fingerprint=str(about["fingerprint"]),
-    )
-
-
-def _not_found(
-    symbol: str, timeframe: str, start: datetime | None, end: datetime | None, held: str
-) -> JobFailure:
-    since = f" from {_text(start)}" if start else ""
-    until = f" to {_text(end)}" if end else ""
-    return JobFailure(
-        ErrorCode.DATA_NOT_FOUND,
-        f"No candles for {symbol[:40]} {timeframe[:40]}{since}{until}; {held}.",
-    )
-
-
-def _range_of(candles: Candles) -> str:
-    first = from_milliseconds(candles.times[0])
-    last = from_milliseconds(candles.times[-1])
-    return f"{_text(first)} to {_text(last)}"
-
-
-def _text(moment: datetime) -> str:
-    midnight = moment.hour == moment.minute == moment.second == moment.microsecond == 0
-    return f"{moment:%Y-%m-%d}" if midnight else f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+    def _entry(self, symbol: str, timeframe: str) -> CandleEntry | None:
+        try:
+            about = self._path(symbol, timeframe).with_name(ABOUT_FILE).read_bytes()
+            return candle_format.from_plain(symbol, timeframe, json.loads(about))
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            held = self.series(symbol, timeframe)
+            return None if held is None else candle_format.describe(held)

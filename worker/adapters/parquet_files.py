@@ -1,18 +1,13 @@
 """Artifacts in a directory: complete series as Parquet files, named by their key."""
 
-import hashlib
-import io
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 from urllib.parse import unquote, urlsplit
 
+from worker.adapters import parquet_table
 from worker.adapters.atomic_files import replacing
 from worker.jobs.job import Artifact
-
-_KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
-
-_SUFFIX = ".parquet"
 
 
 class ParquetFiles:
@@ -27,35 +22,29 @@ class ParquetFiles:
         Raises:
             ValueError: a key that is no plain relative path, or columns of different lengths.
         """
-        path = self._path(key)
-        content = _encode(columns)
+        path = self._directory / parquet_table.path_of(key)
+        table = parquet_table.encode(columns)
         with replacing(path) as file:
-            file.write(content)
-        return Artifact(
-            uri=path.resolve().as_uri(),
-            rows=len(next(iter(columns.values()), ())),
-            sha256=hashlib.sha256(content).hexdigest(),
-        )
+            file.write(table.content)
+        return Artifact(uri=path.resolve().as_uri(), rows=table.rows, sha256=table.sha256)
 
     def read(self, artifact: Artifact) -> bytes:
         """The Parquet file. Raises ``FileNotFoundError`` when it is gone."""
+        return self._path(artifact).read_bytes()
+
+    def chunks(self, artifact: Artifact) -> Iterator[bytes]:
+        """The Parquet file in pieces. Raises ``FileNotFoundError``, at once, when it is gone."""
+        return _pieces(self._path(artifact).open("rb"))
+
+    def _path(self, artifact: Artifact) -> Path:
         location = urlsplit(artifact.uri)
         path = Path(unquote(location.path)).resolve()
         if location.scheme != "file" or not path.is_relative_to(self._directory.resolve()):
             raise FileNotFoundError(f"{artifact.uri} lies in another artifact store")
-        return path.read_bytes()
-
-    def _path(self, key: str) -> Path:
-        if not _KEY.fullmatch(key):
-            raise ValueError(f"{key!r} cannot name an artifact")
-        return self._directory / f"{key}{_SUFFIX}"
+        return path
 
 
-def _encode(columns: Mapping[str, Sequence[object]]) -> bytes:
-    import pyarrow
-    import pyarrow.parquet
-
-    buffer = io.BytesIO()
-    table = pyarrow.table({name: pyarrow.array(values) for name, values in columns.items()})
-    pyarrow.parquet.write_table(table, buffer)
-    return buffer.getvalue()
+def _pieces(file: IO[bytes]) -> Iterator[bytes]:
+    with file:
+        while piece := file.read(parquet_table.CHUNK_BYTES):
+            yield piece

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Header, Path, Query, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 
 from worker.entrypoints.backtest_requests import BacktestList, body_schema
 from worker.entrypoints.job_forms import JobForm, result_json
@@ -94,8 +94,8 @@ def backtests_router(backtests: UserBacktests, current_user: Callable[..., User]
         job_id: JobId,
         name: Annotated[str, Path(pattern=r"^[A-Za-z]{1,40}$", examples=["equityCurve"])],
         user: User = as_user,
-    ) -> Response:
-        return Response(
+    ) -> StreamingResponse:
+        return StreamingResponse(
             backtests.artifact(user, job_id, name),
             media_type=PARQUET,
             headers={"Content-Disposition": f'attachment; filename="{job_id}-{name}.parquet"'},

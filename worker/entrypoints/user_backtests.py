@@ -1,6 +1,7 @@
 """What a user does with backtests over HTTP, apart from routes and headers."""
 
 import logging
+from collections.abc import Iterator
 
 import engine
 from worker.bootstrap import Services
@@ -91,13 +92,13 @@ class UserBacktests:
             raise Problem(410, "The result has expired.")
         return record
 
-    def artifact(self, user: User, job_id: str, name: str) -> bytes:
-        """A complete series of a result of this user."""
+    def artifact(self, user: User, job_id: str, name: str) -> Iterator[bytes]:
+        """A complete series of a result of this user, in pieces."""
         artifact = self.result(user, job_id).artifacts.get(name)
         if artifact is None:
             raise Problem(404, "The result has no such artifact.")
         try:
-            return self._artifacts.read(artifact)
+            return self._artifacts.chunks(artifact)
         except FileNotFoundError:
             raise Problem(410, "The artifact has expired.") from None
 

@@ -60,5 +60,9 @@ class OutcomeUnknown(StoreUnavailable):
     """The store did not answer a commit: it may or may not have happened; read to find out."""
 
 
+class BucketUnavailable(StoreUnavailable):
+    """The bucket of candles or artifacts did not answer, or refused."""
+
+
 class DoorbellUnavailable(Exception):
     """The message could not be published; the sweep will ring again."""

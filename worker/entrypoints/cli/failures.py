@@ -3,6 +3,7 @@
 import click
 
 from worker.jobs.errors import (
+    BucketUnavailable,
     Conflict,
     DoorbellUnavailable,
     IllegalTransition,
@@ -41,6 +42,8 @@ def explain(error: Exception) -> str:
             return f"the candles cannot be used: {error}"
         case JobFailure():
             return f"{error.code}: {error.message}"
+        case BucketUnavailable():
+            return f"the bucket does not answer: {error}"
         case StoreUnavailable():
             return f"the job store does not answer: {error}"
         case Conflict():

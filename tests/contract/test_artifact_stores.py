@@ -1,0 +1,102 @@
+"""What every place for artifacts promises: a directory and a bucket alike."""
+
+import hashlib
+import io
+from pathlib import Path
+
+import pyarrow.parquet
+import pytest
+
+from worker.adapters import parquet_table
+from worker.adapters.gcs import GcsArtifacts
+from worker.adapters.parquet_files import ParquetFiles
+from worker.jobs.job import Artifact
+from worker.ports import ArtifactStore
+
+COLUMNS = {"time": ["2020-01-01T00:00:00Z", "2020-01-02T00:00:00Z"], "equity": [1.0, 2.5]}
+
+
+@pytest.fixture(params=["directory", "bucket", "prefix in a bucket"])
+def artifacts(request: pytest.FixtureRequest, tmp_path: Path) -> ArtifactStore:
+    if request.param == "directory":
+        return ParquetFiles(tmp_path / "with space")
+    bucket = request.getfixturevalue("bucket")
+    return GcsArtifacts(f"gs://{bucket}/results" if "prefix" in request.param else f"gs://{bucket}")
+
+
+def table(artifacts: ArtifactStore, artifact: Artifact) -> dict[str, list[object]]:
+    return pyarrow.parquet.read_table(io.BytesIO(artifacts.read(artifact))).to_pydict()
+
+
+def test_a_table_comes_back_whole(artifacts: ArtifactStore) -> None:
+    artifact = artifacts.put("job-1/1/equityCurve", COLUMNS)
+    content = artifacts.read(artifact)
+    assert table(artifacts, artifact) == COLUMNS
+    assert (artifact.rows, artifact.sha256) == (2, hashlib.sha256(content).hexdigest())
+    assert artifact.uri.endswith("/job-1/1/equityCurve.parquet")
+
+
+def test_a_long_table_comes_in_pieces(
+    artifacts: ArtifactStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet_table, "CHUNK_BYTES", 10_000)
+    artifact = artifacts.put("j/1/x", {"equity": [bar**0.5 for bar in range(10_000)]})
+    pieces = list(artifacts.chunks(artifact))
+    assert len(pieces) > 5
+    assert max(map(len, pieces)) == 10_000
+    assert b"".join(pieces) == artifacts.read(artifact)
+
+
+def test_the_same_table_has_the_same_hash(artifacts: ArtifactStore) -> None:
+    assert artifacts.put("a/1/x", COLUMNS).sha256 == artifacts.put("b/2/x", COLUMNS).sha256
+
+
+def test_missing_values_are_kept(artifacts: ArtifactStore) -> None:
+    columns = {"exit": [None, 3.0], "reason": [None, "signal"]}
+    assert table(artifacts, artifacts.put("j/1/trades", columns)) == columns
+
+
+def test_an_older_table_is_replaced(artifacts: ArtifactStore) -> None:
+    artifacts.put("j/1/x", COLUMNS)
+    assert table(artifacts, artifacts.put("j/1/x", {"equity": [7.0]})) == {"equity": [7.0]}
+
+
+def test_an_empty_table(artifacts: ArtifactStore) -> None:
+    artifact = artifacts.put("j/1/x", {"equity": []})
+    assert (artifact.rows, table(artifacts, artifact)) == (0, {"equity": []})
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["", "/etc/x", "../x", "a/../../x", "a//b", "a/", ".hidden", "a/.b", "a b", "a\x00b", "ä"],
+)
+def test_a_key_is_a_plain_path(artifacts: ArtifactStore, key: str) -> None:
+    with pytest.raises(ValueError, match="cannot name an artifact"):
+        artifacts.put(key, COLUMNS)
+
+
+def test_columns_of_different_lengths_are_refused(artifacts: ArtifactStore) -> None:
+    with pytest.raises(ValueError, match="length"):
+        artifacts.put("j/1/x", {"a": [1.0], "b": [1.0, 2.0]})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda uri: uri.replace("/j/1/", "/j/2/"),
+        lambda uri: uri.rpartition("/j/")[0] + "elsewhere/j/1/x.parquet",
+        lambda uri: uri.rpartition("/j/")[0] + "/",
+        lambda _: "gs://another-bucket/j/1/x.parquet",
+        lambda _: "file:///etc/passwd",
+        lambda _: "memory:x",
+        lambda _: "",
+    ],
+)
+def test_what_is_not_here_is_not_found_at_once(artifacts: ArtifactStore, change: object) -> None:
+    here = artifacts.put("j/1/x", COLUMNS)
+    other = Artifact(uri=change(here.uri), rows=1, sha256="")  # type: ignore[operator]
+    with pytest.raises(OSError, match=r".*") as caught:
+        artifacts.chunks(other)
+    assert isinstance(caught.value, FileNotFoundError | IsADirectoryError)
+    with pytest.raises(OSError, match=r".*"):
+        artifacts.read(other)

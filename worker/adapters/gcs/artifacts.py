@@ -1,0 +1,47 @@
+"""Artifacts in a bucket: complete series as Parquet objects, named by their key."""
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from worker.adapters import parquet_table
+from worker.adapters.gcs.bucket import Bucket
+from worker.jobs.job import Artifact
+
+
+class GcsArtifacts:
+    """Stores under ``{address}/{key}.parquet``; an artifact's ``uri`` is the object's.
+
+    All methods may raise ``BucketUnavailable``.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._bucket = Bucket(address)
+
+    def put(self, key: str, columns: Mapping[str, Sequence[object]]) -> Artifact:
+        """Write a table under ``key``, replacing an older one at once.
+
+        Raises:
+            ValueError: a key that is no plain relative path, or columns of different lengths.
+        """
+        path = parquet_table.path_of(key)
+        table = parquet_table.encode(columns)
+        self._bucket.write(path, io.BytesIO(table.content), parquet_table.MEDIA_TYPE)
+        return Artifact(uri=self._bucket.uri(path), rows=table.rows, sha256=table.sha256)
+
+    def read(self, artifact: Artifact) -> bytes:
+        """The Parquet file. Raises ``FileNotFoundError`` when it is gone."""
+        return b"".join(self.chunks(artifact))
+
+    def chunks(self, artifact: Artifact) -> Iterator[bytes]:
+        """The Parquet file in pieces. Raises ``FileNotFoundError``, at once, when it is gone."""
+        return self._bucket.chunks(self._found(artifact), parquet_table.CHUNK_BYTES)
+
+    def _found(self, artifact: Artifact) -> Any:
+        path = self._bucket.path(artifact.uri)
+        if path is None:
+            raise FileNotFoundError(f"{artifact.uri} lies in another artifact store")
+        found = self._bucket.find(path)
+        if found is None:
+            raise FileNotFoundError(artifact.uri)
+        return found
