@@ -9,7 +9,7 @@ import pytest
 from tests.support.control import CONFIG, Control, make_control
 from tests.support.jobs import a_lease, an_admitted_job, claim_best, finish
 from worker.jobs import transitions
-from worker.jobs.errors import BucketUnavailable, Conflict, ErrorCode, OutcomeUnknown
+from worker.jobs.errors import BucketUnavailable, Conflict, ErrorCode, OutcomeUnknown, RecordRefused
 from worker.jobs.job import Artifact, Job
 from worker.jobs.states import JobStatus
 
@@ -170,6 +170,13 @@ def test_a_body_that_is_not_declared_as_json_is_415(
     assert answer.status_code == 415
     assert "application/json" in answer.json()["detail"]
     assert control.doorbell.rings == []
+
+
+def test_what_a_store_refuses_is_told_without_the_stores_words(control: Control) -> None:
+    control.store.fail("create", error=RecordRefused("projects/p/databases/d: 400"))
+    answer = submit(control)
+    assert answer.status_code == 422
+    assert "projects" not in answer.text
 
 
 def test_a_body_that_is_too_long_is_413(control: Control) -> None:

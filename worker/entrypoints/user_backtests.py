@@ -131,7 +131,10 @@ class UserBacktests:
         except JobFailure as failure:
             raise Problem(422, failure.message, errorCode=failure.code) from None
         except RecordRefused as error:
-            raise Problem(422, f"The backtest cannot be stored: {error}") from None
+            logger.warning("refused by the store: %s", error, extra={"event": "record_refused"})
+            raise Problem(
+                422, "The backtest is too large to be stored, or no plain data."
+            ) from None
         except KeyReused:
             raise Problem(
                 409, "This Idempotency-Key came with another backtest in the last 24 hours."
