@@ -130,28 +130,13 @@ def test_the_worker_takes_one_request_at_a_time_for_as_long_as_a_push_may_last()
 
 
 @both
-def test_every_volume_is_mounted_and_belongs_to_the_project(service: str) -> None:
-    spec = manifest(service)["spec"]["template"]["spec"]
-    mounts = {mount["name"]: mount["mountPath"] for mount in container(service)["volumeMounts"]}
-    volumes = {volume["name"]: volume["csi"] for volume in spec["volumes"]}
+def test_candles_and_artifacts_are_the_projects_buckets(service: str) -> None:
     settings = environment(service)
 
-    assert mounts == {"candles": settings["CANDLES"], "artifacts": settings["ARTIFACTS"]}
-    for name, volume in volumes.items():
-        assert volume["volumeAttributes"]["bucketName"] == f"my-project-backtest-{name}"
-
-
-def test_each_service_writes_only_its_own_bucket() -> None:
-    writable = {
-        service: [
-            volume["name"]
-            for volume in manifest(service)["spec"]["template"]["spec"]["volumes"]
-            if not volume["csi"].get("readOnly")
-        ]
-        for service in TEMPLATES
-    }
-
-    assert writable == {"backtest-worker": ["artifacts"], "backtest-control": ["candles"]}
+    assert settings["CANDLES"] == "gs://my-project-backtest-candles"
+    assert settings["ARTIFACTS"] == "gs://my-project-backtest-artifacts"
+    assert "ALLOW_LOCAL" not in settings
+    assert "volumes" not in manifest(service)["spec"]["template"]["spec"]
 
 
 @both
