@@ -24,10 +24,30 @@ test: $(VENV)/.dev ## Run every test; the ones that need a missing emulator or s
 bench: $(VENV)/.dev ## Measure against the targets and the peers (benchmarks/README.md)
 	@$(BIN)/python -m benchmarks $(BENCH)
 
+# Each gets an environment of its own under var/, with what the engine needs and nothing else.
+PYTHONS ?= python3.11 python3.12 python3.13 python3.14 $(wildcard $(HOME)/.pyenv/versions/3.1[1-9].*/bin/python3)
+ENGINE_NEEDS := annotated-types|llvmlite|numba|numpy|pydantic|pydantic-core|typing-extensions|typing-inspection
+
+test-pythons: $(VENV)/.dev ## Compare the engine's numbers between all Pythons of this machine
+	@set -e; tried=; mkdir -p var/pythons; \
+	awk '/^[a-z]/ { wanted = /^($(ENGINE_NEEDS))==/ } wanted' requirements/runtime.lock >var/pythons/engine.lock; \
+	for python in $(PYTHONS); do \
+		version=$$("$$python" -c 'import platform; print(platform.python_version())' 2>/dev/null) || continue; \
+		venv=$(CURDIR)/var/pythons/$$version; \
+		if ! [ -f "$$venv/.ready" ]; then \
+			"$$python" -m venv --clear "$$venv"; \
+			"$$venv/bin/python" -m pip --disable-pip-version-check --quiet install --require-hashes -r var/pythons/engine.lock; \
+			touch "$$venv/.ready"; \
+		fi; \
+		case "$$tried:" in *":$$venv/bin/python:"*) ;; *) tried="$$tried:$$venv/bin/python" ;; esac; \
+	done; \
+	ENGINE_PYTHONS="$${tried#:}" $(BIN)/python -m pytest -n 0 tests/engine/test_determinism.py -k version_of_python
+
 lint: $(VENV)/.dev ## Check style, types and the import rules
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/mypy examples/*.py
 	@$(BIN)/lint-imports
 
 format: $(VENV)/.dev ## Format the code and mend what can be mended
