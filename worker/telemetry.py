@@ -4,6 +4,7 @@ from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from worker.jobs.job import Job
 from worker.jobs.states import JobStatus
@@ -20,7 +21,10 @@ class Telemetry:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._running = Gauge(
-            "backtest_running_jobs", "Jobs that this worker runs now.", registry=self._registry
+            "backtest_running_jobs",
+            "Jobs that this worker runs now.",
+            registry=self._registry,
+            multiprocess_mode="livesum",
         )
         self._ended = Counter(
             "backtest_jobs_ended",
@@ -83,4 +87,24 @@ class Telemetry:
 
     def exposition(self) -> bytes:
         """Everything in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+
+class SharedTelemetry:
+    """What several processes have counted, each in files of ``directory``.
+
+    They write there if PROMETHEUS_MULTIPROC_DIR names it when they start.
+    """
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+        self._registry = CollectorRegistry()
+        MultiProcessCollector(self._registry, path=directory)  # type: ignore[no-untyped-call]
+
+    def forget(self, process_id: int) -> None:
+        """The process has ended: what it counted stays, what it was doing does not."""
+        mark_process_dead(process_id, self._directory)  # type: ignore[no-untyped-call]
+
+    def exposition(self) -> bytes:
+        """The sums in Prometheus' text format."""
         return generate_latest(self._registry)

@@ -35,7 +35,7 @@ def create_worker_app(worker: Worker, *, fetch: Fetch = fetch_certificates) -> F
     """
     settings = worker.services.settings
     require_worker_auth(settings)
-    callers = _machine_callers(settings, fetch)
+    callers = machine_callers(settings, fetch)
     slot = asyncio.Lock()
 
     @asynccontextmanager
@@ -89,7 +89,7 @@ def _install_error_answers(app: FastAPI) -> None:
         return problem_response(503, "This worker is shutting down; try again.")
 
 
-def _machine_callers(settings: Settings, fetch: Fetch) -> MachineCallers | None:
+def machine_callers(settings: Settings, fetch: Fetch) -> MachineCallers | None:
     """Nobody is checked behind Cloud Run's IAM (which takes the token's signature away), nor on a
     laptop that has not set up any caller.
     """

@@ -9,8 +9,9 @@ import click
 from worker.entrypoints.cli.candles import candles
 from worker.entrypoints.cli.failures import Failed, Interrupted, explain
 from worker.entrypoints.cli.jobs import cancel, replay, status, submit
+from worker.entrypoints.cli.migrate import migrate
 from worker.entrypoints.cli.run import run
-from worker.entrypoints.cli.servers import control, serve
+from worker.entrypoints.cli.servers import control, poll, poll_slot, serve
 
 
 class Commands(click.Group):
@@ -63,5 +64,17 @@ def demo() -> None:
     run_demo()
 
 
-for command in (run, submit, status, replay, cancel, candles, serve, control):
+for command in (
+    run,
+    submit,
+    status,
+    replay,
+    cancel,
+    candles,
+    serve,
+    poll,
+    control,
+    migrate,
+    poll_slot,
+):
     main.add_command(command)

@@ -1,0 +1,161 @@
+"""Pollers as real processes: shared queue, prompt starts, an orderly and a disorderly end."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.jobs import an_admitted_job, read
+from tests.support.pollers import CONFIG, SHUTDOWN_SECONDS, SLOW_PROGRAM, Poller
+from worker.adapters.sql import SqlJobStore
+from worker.jobs.job import Job
+from worker.jobs.states import JobStatus
+
+Start = Callable[..., Poller]
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/jobs.db"
+    made: str = request.getfixturevalue("postgres_url")
+    return made
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[SqlJobStore]:
+    store = SqlJobStore(url)
+    store.create_schema()
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def start(
+    url: str,
+    store: SqlJobStore,  # noqa: ARG001 - makes the tables
+    tmp_path: Path,
+) -> Iterator[Start]:
+    """Starts pollers on the store."""
+    started: list[Poller] = []
+
+    def one(**options: object) -> Poller:
+        started.append(Poller(url, tmp_path, **options))
+        return started[-1]
+
+    yield one
+    for poller in started:
+        poller.stop()
+
+
+def job(store: SqlJobStore, job_id: str) -> Job:
+    return read(store, job_id).job
+
+
+def queue(store: SqlJobStore, job_id: str, place: float = 0.0) -> None:
+    store.create(an_admitted_job(job_id, place, config_used=CONFIG))
+
+
+def test_two_pollers_run_each_job_once(start: Start, store: SqlJobStore) -> None:
+    ids = [f"j{number:02}" for number in range(40)]
+    for place, job_id in enumerate(ids[:20]):
+        queue(store, job_id, float(place))
+    pollers = [start(max_concurrent_backtests=2), start(max_concurrent_backtests=1)]
+    for place, job_id in enumerate(ids[20:], start=20):
+        queue(store, job_id, float(place))
+
+    for job_id in ids:
+        pollers[0].wait_until(lambda job_id=job_id: job(store, job_id).status.is_final, 90)
+
+    ended = [job(store, job_id) for job_id in ids]
+    assert {one.status for one in ended} == {JobStatus.COMPLETED}
+    assert {one.attempt for one in ended} == {1}
+    assert len({one.result_digest for one in ended}) == 1
+    assert all(store.result(job_id) is not None for job_id in ids)
+    for poller in pollers:
+        poller.wait_until_ready()
+    completed = 'backtest_jobs_ended_total{error_code="",status="completed"}'
+    assert sum(poller.metric(completed) for poller in pollers) == len(ids)
+    assert all(poller.metric("backtest_running_jobs") == 0 for poller in pollers)
+
+
+def test_an_idle_poller_is_woken_by_the_commit_that_queues_a_job(
+    start: Start, store: SqlJobStore
+) -> None:
+    poller = start(max_concurrent_backtests=1).wait_until_ready()
+    for number in range(3):
+        queue(store, f"j{number}")
+        # The next look of its own would come after a minute.
+        poller.wait_until(lambda number=number: job(store, f"j{number}").status.is_final, 30)
+        assert job(store, f"j{number}").status is JobStatus.COMPLETED
+
+
+def test_sigterm_gives_the_running_jobs_back(start: Start, store: SqlJobStore) -> None:
+    for number in range(3):
+        queue(store, f"j{number}", float(number))
+    poller = start(program=SLOW_PROGRAM, max_concurrent_backtests=2)
+    for job_id in ("j0", "j1"):
+        poller.wait_until(lambda job_id=job_id: job(store, job_id).status is JobStatus.RUNNING)
+    poller.wait_until_ready(2)
+    assert poller.metric("backtest_running_jobs") == 2
+    slots = poller.slots()
+    assert len(slots) == 2
+
+    assert poller.terminate() < SHUTDOWN_SECONDS
+
+    assert poller.server.process.returncode == 0
+    for job_id in ("j0", "j1"):
+        released = job(store, job_id)
+        assert (released.status, released.lease) == (JobStatus.QUEUED, None)
+        assert (released.attempt, released.interruptions, released.worker_losses) == (1, 1, 0)
+    assert job(store, "j2").attempt == 0
+    assert not any(Path(f"/proc/{slot}").exists() for slot in slots)
+    assert sum(line.get("event") == "job_released" for line in poller.events()) == 2
+
+
+def test_a_process_that_is_killed_is_replaced(start: Start, store: SqlJobStore) -> None:
+    poller = start(max_concurrent_backtests=1).wait_until_ready()
+    (slot,) = poller.slots()
+
+    os.kill(slot, signal.SIGKILL)
+    poller.wait_until(lambda: poller.slots() not in ([], [slot]))
+    queue(store, "j1")
+
+    poller.wait_until(lambda: job(store, "j1").status is JobStatus.COMPLETED, 60)
+    assert any(line.get("event") == "slot_ended" for line in poller.events())
+
+
+def test_when_the_poller_is_killed_its_processes_give_their_jobs_back_and_go(
+    start: Start, store: SqlJobStore
+) -> None:
+    queue(store, "j1")
+    poller = start(program=SLOW_PROGRAM, max_concurrent_backtests=1)
+    poller.wait_until(lambda: job(store, "j1").status is JobStatus.RUNNING)
+    (slot,) = poller.slots()
+
+    watcher = start(program=SLOW_PROGRAM, max_concurrent_backtests=1)
+    poller.server.process.kill()
+    poller.server.process.wait(10)
+
+    watcher.wait_until(lambda: not Path(f"/proc/{slot}").exists())
+    watcher.wait_until(lambda: job(store, "j1").attempt == 2)
+    assert (job(store, "j1").interruptions, job(store, "j1").worker_losses) == (1, 0)
+
+
+def test_the_probes_answer_while_jobs_run(start: Start, store: SqlJobStore) -> None:
+    queue(store, "j1")
+    poller = start(program=SLOW_PROGRAM, max_concurrent_backtests=1).wait_until_ready()
+    poller.wait_until(lambda: job(store, "j1").status is JobStatus.RUNNING)
+
+    health = httpx.get(f"{poller.url}/health", timeout=10)
+    assert (health.status_code, health.json()["status"]) == (200, "healthy")
+    assert httpx.get(f"{poller.url}/nothing", timeout=10).headers["content-type"] == (
+        "application/problem+json"
+    )
+    assert httpx.post(f"{poller.url}/run", json={"jobId": "j1"}, timeout=10).status_code == 404

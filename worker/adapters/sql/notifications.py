@@ -1,0 +1,83 @@
+"""A doorbell over PostgreSQL: the commit that lets a job into the queue tells all listeners."""
+
+import logging
+import threading
+
+import psycopg
+from sqlalchemy import make_url
+
+from worker.adapters.sql.statements import CHANNEL
+from worker.ports import Ring
+
+logger = logging.getLogger(__name__)
+
+_CONNECT_SECONDS = 5
+#: How long a listener waits for a notification before it looks whether it shall stop.
+_LOOK_SECONDS = 0.25
+#: Pause before a lost connection is made again. Meanwhile the waiter polls.
+_RETRY_SECONDS = 2.0
+
+
+class NotifyDoorbell:
+    """Listens from the first ``wait`` on, so that a process that only rings opens no connection."""
+
+    def __init__(self, url: str) -> None:
+        self._conninfo = make_url(url).set(drivername="postgresql").render_as_string(False)
+        self._rung = threading.Event()
+        self._closed = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def ring(self, ring: Ring) -> None:  # noqa: ARG002 - which job rang does not matter here
+        """Wakes this process; the others have heard of the job when it was committed."""
+        self._rung.set()
+
+    def wait(self, timeout: float) -> bool:
+        """Wait up to ``timeout`` seconds for a ring; whether one came.
+
+        The caller looks at the queue after either answer: a ring that arrives between the two
+        steps here is served by that look.
+        """
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
+            self._thread.start()
+        rung = self._rung.wait(timeout)
+        self._rung.clear()
+        return rung
+
+    def close(self) -> None:
+        """Wake the waiter a last time, and stop listening."""
+        self._closed.set()
+        self._rung.set()
+        if self._thread is not None:
+            self._thread.join(_LOOK_SECONDS + _CONNECT_SECONDS)
+
+    def _run(self) -> None:
+        while not self._closed.is_set():
+            try:
+                self._listen()
+            except psycopg.Error as error:
+                logger.warning(
+                    "not listening for new jobs: %s",
+                    str(error).strip().splitlines()[0],
+                    extra={"event": "listen_failed"},
+                )
+                self._closed.wait(_RETRY_SECONDS)
+
+    def _listen(self) -> None:
+        with psycopg.connect(
+            self._conninfo,
+            autocommit=True,
+            connect_timeout=_CONNECT_SECONDS,
+            # A connection that a firewall has forgotten would be silent for ever.
+            keepalives_idle=30,
+            keepalives_interval=10,
+            keepalives_count=3,
+        ) as connection:
+            connection.execute(f"LISTEN {CHANNEL}")
+            # Whatever was committed before this moment was not heard.
+            self._rung.set()
+            while not self._closed.is_set():
+                for _ in connection.notifies(timeout=_LOOK_SECONDS):
+                    self._rung.set()
+                    if self._closed.is_set():
+                        return

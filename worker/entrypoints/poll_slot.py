@@ -1,0 +1,56 @@
+"""One process of a poller: it takes jobs from the queue and runs them, one at a time.
+
+Its standard input is a socket that leads to the poller. A line goes out when the kernels are
+loaded; when the other end closes, whatever has become of the poller, this process gives its job
+back and ends.
+"""
+
+import os
+import signal
+import socket
+import sys
+import threading
+from contextlib import suppress
+from types import FrameType
+
+from worker.bootstrap import build_services, build_worker
+from worker.logs import configure_logging
+from worker.settings import Settings
+
+#: What a slot says when it has loaded the kernels.
+READY = b"ready\n"
+
+
+def run_slot(settings: Settings) -> None:
+    """Run jobs until the poller goes away, or a signal asks for the end."""
+    configure_logging(settings.log_style)
+    leave = threading.Event()
+    line = socket.socket(fileno=os.dup(sys.stdin.fileno()))
+
+    def on_signal(_: int, __: FrameType | None) -> None:
+        # An event that the interrupted thread holds could not be set here.
+        line.shutdown(socket.SHUT_RDWR)
+
+    signal.signal(signal.SIGTERM, on_signal)
+    # A terminal's Ctrl-C reaches the poller too, which then lets its slots go.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    worker = build_worker(build_services(settings), polls=True, on_abandoned=leave.set)
+    for task in (lambda: _watch(line, leave), lambda: _tell_ready(line, worker.warm_up.done)):
+        threading.Thread(target=task, name="poller-line", daemon=True).start()
+    worker.start()
+    leave.wait()
+    worker.stop()
+
+
+def _watch(line: socket.socket, leave: threading.Event) -> None:
+    with suppress(OSError):
+        while line.recv(64):
+            pass
+    leave.set()
+
+
+def _tell_ready(line: socket.socket, warm: threading.Event) -> None:
+    warm.wait()
+    # If the poller has gone, the watcher sees it.
+    with suppress(OSError):
+        line.sendall(READY)

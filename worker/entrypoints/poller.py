@@ -1,0 +1,96 @@
+"""``backtest-worker poll``: processes that take jobs from the queue, and probes for all of them."""
+
+import asyncio
+import os
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from fastapi import Depends, FastAPI, Response
+from fastapi.responses import JSONResponse
+
+from worker.bootstrap import build_clock, build_store
+from worker.entrypoints.caller_auth import machine_caller
+from worker.entrypoints.crew import Crew
+from worker.entrypoints.probes import health, package_version
+from worker.entrypoints.problems import install_problem_handlers, problem_response
+from worker.entrypoints.serving import serve_app
+from worker.entrypoints.worker_app import machine_callers
+from worker.jobs.errors import StoreUnavailable
+from worker.logs import configure_logging
+from worker.oidc import Fetch, fetch_certificates
+from worker.ports import Clock, JobStore
+from worker.settings import Settings, require_worker_auth
+from worker.telemetry import CONTENT_TYPE, SharedTelemetry
+
+#: Where the processes' metrics meet: files, one a process and kind of metric.
+_METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def serve_poller(settings: Settings, command: Sequence[str]) -> None:
+    """Poll until SIGTERM; running jobs go back to the queue then. ``command`` starts one slot.
+
+    Raises:
+        SettingsError: the settings would leave /metrics open to the network.
+        SchemaMismatch, StoreUnavailable: the store cannot be used.
+    """
+    require_worker_auth(settings)
+    store = build_store(settings)
+    configure_logging(settings.log_style)
+    with tempfile.TemporaryDirectory(prefix="backtest-metrics-") as directory:
+        telemetry = SharedTelemetry(directory)
+        crew = Crew(
+            command,
+            settings.max_concurrent_backtests,
+            environment={**os.environ, _METRICS_VARIABLE: directory},
+            grace=settings.shutdown_seconds,
+            on_gone=telemetry.forget,
+        )
+        try:
+            app = create_poller_app(settings, crew, store, telemetry, clock=build_clock())
+            serve_app(app, settings, on_exit=crew.leave)
+        finally:
+            crew.stop()
+            store.close()
+
+
+def create_poller_app(
+    settings: Settings,
+    crew: Crew,
+    store: JobStore,
+    telemetry: SharedTelemetry,
+    *,
+    clock: Clock,
+    fetch: Fetch = fetch_certificates,
+) -> FastAPI:
+    """Probes and metrics; the crew works while the application is up."""
+    callers = machine_callers(settings, fetch)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        crew.start()
+        yield
+        await asyncio.to_thread(crew.stop)
+
+    app = FastAPI(title="Backtest poller", version=package_version(), lifespan=lifespan)
+    install_problem_handlers(app)
+
+    @app.get("/health", summary="The process is alive")
+    async def alive() -> JSONResponse:
+        return JSONResponse(health(clock))
+
+    @app.get("/ready", summary="A process takes jobs, and the store answers")
+    def ready() -> JSONResponse:
+        if not crew.ready:
+            return problem_response(503, "No process has loaded the kernels yet.")
+        try:
+            store.ping()
+        except StoreUnavailable:
+            return problem_response(503, "The store does not answer.")
+        return JSONResponse({"status": "ready", "processes": crew.ready})
+
+    @app.get("/metrics", dependencies=[Depends(machine_caller(callers, "metrics"))])
+    def metrics() -> Response:
+        return Response(telemetry.exposition(), headers={"Content-Type": CONTENT_TYPE})
+
+    return app
