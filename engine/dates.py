@@ -75,8 +75,8 @@ def _moment(value: Any, bar: int) -> datetime:
         raise DataError(f"bar {bar}: its time is none of {_TIMES}", bar) from None
 
 
-def time_strings(times: NDArray[np.int64]) -> list[str]:
-    """``YYYY-MM-DDTHH:MM:SSZ`` for each of the milliseconds since 1970.
+def check_times(times: NDArray[np.int64]) -> None:
+    """Whether :func:`time_strings` can write all of them.
 
     Raises:
         DataError: a time before the year 1 or after 9999.
@@ -84,13 +84,41 @@ def time_strings(times: NDArray[np.int64]) -> list[str]:
     if len(times) and (times.min() < _EARLIEST or times.max() > _LATEST):
         bar = int(np.argmax((times < _EARLIEST) | (times > _LATEST)))
         raise DataError(f"bar {bar}: its time lies outside the years 1 to 9999", bar)
-    seconds = times.astype("datetime64[ms]").astype("datetime64[s]")
+
+
+def time_strings(times: NDArray[np.int64]) -> list[str]:
+    """``YYYY-MM-DDTHH:MM:SSZ`` for each of the milliseconds since 1970.
+
+    Raises:
+        DataError: a time before the year 1 or after 9999.
+    """
+    check_times(times)
     strings: list[str] = []
-    for start in range(0, len(seconds), _AT_ONCE):
-        some = seconds[start : start + _AT_ONCE]
-        strings += np.datetime_as_string(some, unit="s", timezone="UTC").tolist()
+    for start in range(0, len(times), _AT_ONCE):
+        strings += _written(times[start : start + _AT_ONCE])
     return strings
 
+
+def _written(times: NDArray[np.int64]) -> list[str]:
+    """Neighbours of one day share the date, which takes numpy far longer than the time of day."""
+    days, of_day = np.divmod(times // _SECOND, _DAY_SECONDS)
+    is_new = np.concatenate(([True], days[1:] != days[:-1]))
+    dates = np.datetime_as_string(days[is_new].astype("datetime64[D]")).astype("U10")
+    minutes, seconds = np.divmod(of_day, 60)
+    hours, minutes = np.divmod(minutes, 60)
+    letters = np.empty((len(times), len(_PATTERN)), np.uint32)
+    letters[:] = np.frombuffer(_PATTERN.encode("utf-32-le"), np.uint32)
+    letters[:, :10] = dates.view(np.uint32).reshape(-1, 10)[np.cumsum(is_new) - 1]
+    for place, number in ((11, hours), (14, minutes), (17, seconds)):
+        letters[:, place] += (number // 10).astype(np.uint32)
+        letters[:, place + 1] += (number % 10).astype(np.uint32)
+    strings: list[str] = letters.view(f"U{len(_PATTERN)}").ravel().tolist()
+    return strings
+
+
+_PATTERN = "0000-00-00T00:00:00Z"
+_SECOND = 1_000
+_DAY_SECONDS = 86_400
 
 #: numpy writes strings without letting other threads run, so a long column goes in parts.
 _AT_ONCE = 10_000

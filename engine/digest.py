@@ -7,11 +7,15 @@ version's first release, so that abilities added later do not change old digests
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+from pydantic_core import to_json
+
 #: Longer lists are written to JSON in pieces of this many items.
-PIECE_ITEMS = 10_000
+PIECE_ITEMS = 1_000
 
 RESULT_KEYS = (
     "dataFingerprint",
@@ -44,40 +48,70 @@ SUMMARY_METRICS = (
 def digest(value: Any) -> str:
     """``sha256:`` and the hash of the canonical JSON of ``value``.
 
+    Any sequence counts as a list, and an array of float64 as a list of numbers.
+
     Raises:
         ValueError: it holds NaN or infinity.
     """
     hasher = hashlib.sha256()
     for piece in _canonical(value):
-        hasher.update(piece.encode())
+        hasher.update(piece)
     return f"sha256:{hasher.hexdigest()}"
 
 
-def _canonical(value: Any) -> Iterator[str]:
+def _canonical(value: Any) -> Iterator[bytes]:
     """The canonical JSON in pieces: in one, a long curve would hold the interpreter for seconds,
     and no other thread of the process could run meanwhile.
     """
     if isinstance(value, Mapping):
         for place, key in enumerate(sorted(value)):
-            yield f"{',' if place else '{'}{_json(key)}:"
+            yield (b"," if place else b"{") + _json(key) + b":"
             yield from _canonical(value[key])
-        yield "}" if value else "{}"
-    elif isinstance(value, list) and len(value) > PIECE_ITEMS:
+        yield b"}" if value else b"{}"
+    elif isinstance(value, Sequence | np.ndarray) and not isinstance(value, str):
+        yield b"["
         for start in range(0, len(value), PIECE_ITEMS):
-            yield ("," if start else "[") + _json(value[start : start + PIECE_ITEMS])[1:-1]
-        yield "]"
+            piece = value[start : start + PIECE_ITEMS]
+            written = _numbers(piece) if isinstance(piece, np.ndarray) else _json(piece)
+            yield (b"," if start else b"") + written[1:-1]
+        yield b"]"
     else:
         yield _json(value)
 
 
-def _json(value: Any) -> str:
+def _json(value: Any) -> bytes:
     return json.dumps(
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
+    ).encode()
+
+
+def _numbers(column: NDArray[np.float64]) -> bytes:
+    """Floats as Python writes them.
+
+    pydantic writes them ten times as fast with the same shortest digits, but has its own mind about
+    exponents: 1e-07 is 1e-7 there.
+    """
+    sizes = np.abs(column)
+    is_plain = ((sizes >= _LEAST_PLAIN) & (sizes < _FIRST_LARGE)) | (sizes == 0.0)
+    if is_plain.all():
+        return to_json(column.tolist())
+    if not np.isfinite(column).all():
+        return _json(column.tolist())
+    written = to_json(column.tolist())[1:-1].split(b",")
+    for place in np.flatnonzero(~is_plain).tolist():
+        written[place] = repr(float(column[place])).encode()
+    return b"[" + b",".join(written) + b"]"
+
+
+#: Python writes numbers from the first up to the second without an exponent.
+_LEAST_PLAIN, _FIRST_LARGE = 1e-4, 1e16
 
 
 def result_digest(document: Mapping[str, Any]) -> str:
-    """Of a complete result document: its data, curve, trades, cycles, regimes and metrics."""
+    """Of a complete result document: its data, curve, trades, cycles, regimes and metrics.
+
+    Its lists may be any sequences.
+    """
     return digest({key: document[key] for key in RESULT_KEYS})
 
 

@@ -38,12 +38,15 @@ class RegimeRule(Model):
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
-    """A run of bars of one regime; both ends belong to it."""
+class Segments:
+    """Runs of bars of one regime, one row each; both ends belong to it."""
 
-    regime: Regime
-    start_index: int
-    end_index: int
+    regime: NDArray[np.int64]
+    start_index: NDArray[np.int64]
+    end_index: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.regime)
 
 
 def regimes_of(close: NDArray[np.float64], rule: RegimeRule) -> NDArray[np.int64]:
@@ -59,18 +62,13 @@ def regimes_of(close: NDArray[np.float64], rule: RegimeRule) -> NDArray[np.int64
     return regimes
 
 
-def segments_of(regimes: NDArray[np.int64]) -> list[Segment]:
+def segments_of(regimes: NDArray[np.int64]) -> Segments:
     """Neighbouring bars of one regime, merged. They cover every bar that has a regime."""
-    first = int(np.argmax(regimes != Regime.NONE)) if len(regimes) else 0
-    known = regimes[first:]
-    if not len(known) or known[0] == Regime.NONE:
-        return []
-    starts = np.concatenate(([0], np.flatnonzero(known[1:] != known[:-1]) + 1)) + first
-    ends = np.concatenate((starts[1:], [len(regimes)])) - 1
-    return [
-        Segment(Regime(int(regimes[start])), int(start), int(end))
-        for start, end in zip(starts, ends, strict=True)
-    ]
+    is_new = np.concatenate((np.ones(1, np.bool_), regimes[1:] != regimes[:-1]))[: len(regimes)]
+    starts = np.flatnonzero(is_new)
+    ends = np.concatenate((starts[1:], [len(regimes)]))[: len(starts)] - 1
+    known = regimes[starts] != Regime.NONE
+    return Segments(regimes[starts][known], starts[known], ends[known])
 
 
 def dominant_regimes(

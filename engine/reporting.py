@@ -2,27 +2,26 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import TypeAdapter
 
 from engine.cycles import CycleColumns, averages, describe
-from engine.dates import time_strings
+from engine.dates import check_times, time_strings
+from engine.lists import LazyList
 from engine.metrics import Market, metrics_of
-from engine.regimes import Regime, RegimeRule, Segment, regimes_of, segments_of
+from engine.regimes import Regime, RegimeRule, Segments, regimes_of, segments_of
 from engine.result import (
     BacktestResult,
-    CycleStats,
     ExitReasonName,
     InstrumentName,
     Metrics,
     OutcomeName,
     RegimeName,
-    RegimeSegment,
+    ResultLists,
     SideName,
-    Trade,
 )
 from engine.simulation import (
     NO_INDEX,
@@ -72,9 +71,7 @@ _REGIMES: Mapping[int, RegimeName] = {
     Regime.SIDEWAYS: "sideways",
 }
 
-_TRADES = TypeAdapter(list[Trade])
-_CYCLES = TypeAdapter(list[CycleStats])
-_SEGMENTS = TypeAdapter(list[RegimeSegment])
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +96,7 @@ class Run:
 def report(run: Run) -> BacktestResult:
     """The complete result of a run of at least one bar."""
     simulation, market = run.simulation, run.market
-    stamps = time_strings(market.times)
+    check_times(market.times)
     regimes = regimes_of(market.close, run.regime_rule)
     columns = describe(simulation.cycles, market.times, regimes)
     metrics = _metrics(run)
@@ -110,14 +107,10 @@ def report(run: Run) -> BacktestResult:
     return BacktestResult(
         config_used=run.config_used,
         engine_version=run.engine_version,
-        equity_curve=_numbers(simulation.equity),
-        equity_timestamps=stamps,
         total_return=metrics.total_return,
         max_drawdown=metrics.max_drawdown,
         cycles_completed=overall.count,
         notes=_bounded(simulation.notes),
-        cycles=_cycles(simulation.cycles, columns, run.cycle_sleeves),
-        regime_segments=_segments(segments_of(regimes), stamps),
         avg_cycle_return=overall.avg_return,
         avg_cycle_duration_days=overall.avg_duration_days,
         assignment_rate=overall.assignment_rate,
@@ -128,23 +121,43 @@ def report(run: Run) -> BacktestResult:
         downtrend_assignment_rate=down.assignment_rate,
         sideways_assignment_rate=sideways.assignment_rate,
         metrics=metrics,
-        trades=_trades(simulation.trades, stamps, run.trade_sleeves),
         bars=len(simulation.equity),
         data_fingerprint=run.data_fingerprint,
+        lists=_lists(run, columns, segments_of(regimes)),
     )
 
 
-def _segments(segments: Sequence[Segment], stamps: Sequence[str]) -> list[RegimeSegment]:
-    starts = [segment.start_index for segment in segments]
-    ends = [segment.end_index for segment in segments]
-    return _SEGMENTS.validate_python(
-        _rows(
-            regime=[_REGIMES[segment.regime] for segment in segments],
-            start_date=[stamps[bar] for bar in starts],
-            end_date=[stamps[bar] for bar in ends],
-            start_index=starts,
-            end_index=ends,
-        )
+def _lists(run: Run, columns: CycleColumns, segments: Segments) -> ResultLists:
+    simulation, times = run.simulation, run.market.times
+    return ResultLists(
+        # Adding 0.0 turns −0.0 into 0.0.
+        equity=simulation.equity + 0.0,
+        times=LazyList(len(times), partial(_times, times)),
+        cycles=LazyList(
+            len(simulation.cycles),
+            partial(_cycles, simulation.cycles, columns, run.cycle_sleeves),
+        ),
+        regime_segments=LazyList(len(segments), partial(_segments, segments, times)),
+        trades=LazyList(
+            len(simulation.trades), partial(_trades, simulation.trades, times, run.trade_sleeves)
+        ),
+    )
+
+
+def _times(times: NDArray[np.int64], first: int, last: int) -> list[str]:
+    return time_strings(times[first:last])
+
+
+def _segments(
+    segments: Segments, times: NDArray[np.int64], first: int, last: int
+) -> list[dict[str, Any]]:
+    starts, ends = segments.start_index[first:last], segments.end_index[first:last]
+    return _rows(
+        regime=[_REGIMES[code] for code in segments.regime[first:last].tolist()],
+        startDate=time_strings(times[starts]),
+        endDate=time_strings(times[ends]),
+        startIndex=starts.tolist(),
+        endIndex=ends.tolist(),
     )
 
 
@@ -155,74 +168,90 @@ def _metrics(run: Run) -> Metrics:
 
 
 def _trades(
-    trades: TradeTable, stamps: Sequence[str], sleeves: Sequence[int] | None
-) -> list[Trade]:
-    entries, exits = trades.entry_index.tolist(), trades.exit_index.tolist()
-    is_option = np.isin(trades.instrument, _OPTIONS).tolist()
-    strikes = _numbers_or_none(trades.strike)
-    expiries = time_strings(np.where(np.isnan(trades.strike), 0, trades.expiry) * DAY)
-    return _TRADES.validate_python(
-        _rows(
-            instrument=[_INSTRUMENTS[code] for code in trades.instrument.tolist()],
-            entry_index=entries,
-            exit_index=[None if bar == NO_INDEX else bar for bar in exits],
-            entry_time=[stamps[bar] for bar in entries],
-            exit_time=[None if bar == NO_INDEX else stamps[bar] for bar in exits],
-            side=[_SIDES[code] for code in trades.side.tolist()],
-            quantity=_numbers(trades.quantity),
-            entry_price=_numbers(trades.entry_price),
-            exit_price=_numbers_or_none(trades.exit_price),
-            fees=_numbers(trades.fees),
-            pnl=_numbers(trades.pnl),
-            trade_return=_numbers(trades.trade_return),
-            exit_reason=[_EXIT_REASONS.get(code) for code in trades.exit_reason.tolist()],
-            ambiguous=trades.ambiguous.tolist(),
-            mae=_numbers(trades.mae),
-            mfe=_numbers(trades.mfe),
-            strike=[
-                strike if has else None for strike, has in zip(strikes, is_option, strict=True)
-            ],
-            expiry=[day if has else None for day, has in zip(expiries, is_option, strict=True)],
-            sleeve=sleeves if sleeves is not None else [None] * len(trades),
-        )
+    table: TradeTable,
+    times: NDArray[np.int64],
+    sleeves: Sequence[int] | None,
+    first: int,
+    last: int,
+) -> list[dict[str, Any]]:
+    trades = table.rows(first, last)
+    is_open = trades.exit_index == NO_INDEX
+    has_option = np.isin(trades.instrument, _OPTIONS)
+    rows = _rows(
+        instrument=[_INSTRUMENTS[code] for code in trades.instrument.tolist()],
+        entryIndex=trades.entry_index.tolist(),
+        exitIndex=_none_where(is_open, trades.exit_index.tolist()),
+        entryTime=time_strings(times[trades.entry_index]),
+        exitTime=_none_where(is_open, time_strings(times[trades.exit_index])),
+        side=[_SIDES[code] for code in trades.side.tolist()],
+        quantity=_numbers(trades.quantity),
+        entryPrice=_numbers(trades.entry_price),
+        exitPrice=_numbers_or_none(trades.exit_price),
+        fees=_numbers(trades.fees),
+        pnl=_numbers(trades.pnl),
+        **{"return": _numbers(trades.trade_return)},
+        exitReason=[_EXIT_REASONS.get(code) for code in trades.exit_reason.tolist()],
+        ambiguous=trades.ambiguous.tolist(),
+        mae=_numbers(trades.mae),
+        mfe=_numbers(trades.mfe),
     )
+    for place in np.flatnonzero(has_option).tolist():
+        rows[place]["strike"] = float(trades.strike[place])
+        (rows[place]["expiry"],) = time_strings(trades.expiry[place : place + 1] * DAY)
+    _add_sleeves(rows, sleeves, first)
+    return rows
 
 
 def _cycles(
-    cycles: CycleTable, columns: CycleColumns, sleeves: Sequence[int] | None
-) -> list[CycleStats]:
-    count = len(cycles)
-    return _CYCLES.validate_python(
-        _rows(
-            cycle_id=[f"{index:0{CYCLE_ID_WIDTH}d}" for index in range(count)],
-            index=list(range(count)),
-            start_equity=_numbers(cycles.start_equity),
-            end_equity=_numbers(cycles.end_equity),
-            cycle_return=_numbers(columns.cycle_return),
-            duration_days=columns.duration_days.tolist(),
-            had_assignment=cycles.had_assignment.tolist(),
-            outcome=[_OUTCOMES.get(code) for code in cycles.outcome.tolist()],
-            dominant_regime=[_REGIMES.get(code) for code in columns.dominant_regime.tolist()],
-            start_index=cycles.start_index.tolist(),
-            end_index=cycles.end_index.tolist(),
-            assignment_price=_numbers_or_none(cycles.assignment_price),
-            assignment_strike=_numbers_or_none(cycles.assignment_strike),
-            called_away_price=_numbers_or_none(cycles.called_away_price),
-            called_away_strike=_numbers_or_none(cycles.called_away_strike),
-            premium_collected=_numbers_or_none(cycles.premium_collected),
-            completed=cycles.completed.tolist(),
-            sleeve=sleeves if sleeves is not None else [None] * count,
-        )
+    table: CycleTable,
+    columns: CycleColumns,
+    sleeves: Sequence[int] | None,
+    first: int,
+    last: int,
+) -> list[dict[str, Any]]:
+    cycles = table.rows(first, last)
+    rows = _rows(
+        cycleId=[f"{index:0{CYCLE_ID_WIDTH}d}" for index in range(first, last)],
+        index=list(range(first, last)),
+        startEquity=_numbers(cycles.start_equity),
+        endEquity=_numbers(cycles.end_equity),
+        cycleReturn=_numbers(columns.cycle_return[first:last]),
+        durationDays=columns.duration_days[first:last].tolist(),
+        hadAssignment=cycles.had_assignment.tolist(),
+        outcome=[_OUTCOMES.get(code) for code in cycles.outcome.tolist()],
+        dominantRegime=[
+            _REGIMES.get(code) for code in columns.dominant_regime[first:last].tolist()
+        ],
+        startIndex=cycles.start_index.tolist(),
+        endIndex=cycles.end_index.tolist(),
+        assignmentPrice=_numbers_or_none(cycles.assignment_price),
+        assignmentStrike=_numbers_or_none(cycles.assignment_strike),
+        calledAwayPrice=_numbers_or_none(cycles.called_away_price),
+        calledAwayStrike=_numbers_or_none(cycles.called_away_strike),
+        premiumCollected=_numbers_or_none(cycles.premium_collected),
+        completed=cycles.completed.tolist(),
     )
+    _add_sleeves(rows, sleeves, first)
+    return rows
 
 
 def _rows(**columns: Sequence[Any]) -> list[dict[str, Any]]:
-    """One mapping a row. A run may have tens of thousands, so models are made from them at once."""
+    """One mapping a row, with the names that clients read."""
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
+def _add_sleeves(rows: list[dict[str, Any]], sleeves: Sequence[int] | None, first: int) -> None:
+    if sleeves is not None:
+        for place, row in enumerate(rows, first):
+            row["sleeve"] = sleeves[place]
+
+
+def _none_where(missing: NDArray[np.bool_], items: list[Item]) -> list[Item | None]:
+    return [None if gone else item for gone, item in zip(missing.tolist(), items, strict=True)]
+
+
 def _numbers(column: NDArray[np.float64]) -> list[float]:
-    """Plain floats; adding 0.0 turns −0.0 into 0.0."""
+    """Plain floats, none of them −0.0."""
     numbers: list[float] = (column + 0.0).tolist()
     return numbers
 

@@ -5,13 +5,16 @@ Returns, drawdowns and rates are fractions, money is in the quote currency, time
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SkipValidation, TypeAdapter
 from pydantic.alias_generators import to_camel
 
 from engine.digest import result_digest, summary_digest
+from engine.lists import LazyList
+from engine.simulation import FloatArray
 
 RegimeName = Literal["uptrend", "downtrend", "sideways"]
 OutcomeName = Literal["expiredOTM", "assigned", "calledAway", "closed"]
@@ -31,9 +34,35 @@ ExitReasonName = Literal[
     "closeAtDte",
 ]
 
-#: Keys that only some trades have; the others leave them out.
-OPTION_KEYS = ("strike", "expiry")
-SLEEVE_KEY = "sleeve"
+#: A document's keys in the order in which clients see them.
+DOCUMENT_KEYS = (
+    "configUsed",
+    "engineVersion",
+    "equityCurve",
+    "equityTimestamps",
+    "totalReturn",
+    "maxDrawdown",
+    "cyclesCompleted",
+    "notes",
+    "cycles",
+    "regimeSegments",
+    "avgCycleReturn",
+    "avgCycleDurationDays",
+    "assignmentRate",
+    "uptrendAvgCycleReturn",
+    "downtrendAvgCycleReturn",
+    "sidewaysAvgCycleReturn",
+    "uptrendAssignmentRate",
+    "downtrendAssignmentRate",
+    "sidewaysAssignmentRate",
+    "metrics",
+    "trades",
+    "bars",
+    "dataFingerprint",
+    "truncated",
+)
+#: Those of them that grow with bars, trades or cycles.
+LIST_KEYS = ("equityCurve", "equityTimestamps", "cycles", "regimeSegments", "trades")
 #: Metrics that only the wheel has.
 WHEEL_KEYS = ("premiumCollected", "assignmentCount", "calledAwayCount")
 
@@ -143,6 +172,17 @@ class Metrics(ResultModel):
     called_away_count: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ResultLists:
+    """What a result has many of. Rows have the names that clients read."""
+
+    equity: FloatArray
+    times: LazyList[str]
+    cycles: LazyList[dict[str, Any]]
+    regime_segments: LazyList[dict[str, Any]]
+    trades: LazyList[dict[str, Any]]
+
+
 class BacktestResult(ResultModel):
     """What a run gives back, complete: no list is cut here, so ``truncated`` is empty.
 
@@ -158,18 +198,15 @@ class BacktestResult(ResultModel):
         populate_by_name=True,
         frozen=True,
         ignored_types=(cached_property,),
+        arbitrary_types_allowed=True,
     )
 
     config_used: dict[str, Any]
     engine_version: str
-    equity_curve: list[float]
-    equity_timestamps: list[str]
     total_return: float
     max_drawdown: float
     cycles_completed: int
     notes: list[str]
-    cycles: list[CycleStats]
-    regime_segments: list[RegimeSegment]
     avg_cycle_return: float
     avg_cycle_duration_days: float
     assignment_rate: float
@@ -180,36 +217,83 @@ class BacktestResult(ResultModel):
     downtrend_assignment_rate: float
     sideways_assignment_rate: float
     metrics: Metrics
-    trades: list[Trade]
     bars: int
     data_fingerprint: str
     truncated: dict[str, int] = Field(default_factory=dict)
+    lists: SkipValidation[ResultLists] = Field(exclude=True)
+
+    @cached_property
+    def equity_curve(self) -> list[float]:
+        """The account at each bar's close."""
+        numbers: list[float] = self.lists.equity.tolist()
+        return numbers
+
+    @cached_property
+    def equity_timestamps(self) -> list[str]:
+        """When each bar opened."""
+        return list(self.lists.times)
+
+    @cached_property
+    def cycles(self) -> list[CycleStats]:
+        """In order of their start."""
+        return _CYCLES.validate_python(list(self.lists.cycles))
+
+    @cached_property
+    def regime_segments(self) -> list[RegimeSegment]:
+        """All bars that have a regime, in order."""
+        return _SEGMENTS.validate_python(list(self.lists.regime_segments))
+
+    @cached_property
+    def trades(self) -> list[Trade]:
+        """In order of their entry."""
+        return _TRADES.validate_python(list(self.lists.trades))
 
     def __repr_args__(self) -> Iterator[tuple[str, Any]]:
         """What a notebook shows: the main figures instead of every bar."""
         yield "strategy_id", self.config_used["strategyId"]
         yield "symbol", self.config_used["symbol"]
         yield "bars", self.bars
-        yield "trades", len(self.trades)
+        yield "trades", len(self.lists.trades)
         yield "total_return", self.total_return
         yield "sharpe", self.metrics.sharpe
         yield "max_drawdown", self.max_drawdown
 
+    def __eq__(self, other: object) -> bool:
+        """Whether the documents are the same."""
+        if not isinstance(other, BacktestResult):
+            return NotImplemented
+        return self is other or self.to_document() == other.to_document()
+
     def to_document(self) -> dict[str, Any]:
         """The whole result as JSON-ready data. Keys that a trade does not have are left out."""
-        document = self.model_dump(by_alias=True)
-        for trade in document["trades"]:
-            _leave_out_nulls(trade, OPTION_KEYS)
-            _leave_out_nulls(trade, (SLEEVE_KEY,))
-        for cycle in document["cycles"]:
-            _leave_out_nulls(cycle, (SLEEVE_KEY,))
-        _leave_out_nulls(document["metrics"], WHEEL_KEYS)
+        document = self.to_outline()
+        for name in LIST_KEYS:
+            document[name] = list(document[name])
         return document
+
+    def to_outline(self) -> dict[str, Any]:
+        """As :meth:`to_document`, but long lists are sequences that are made as they are read.
+
+        For those who read parts of them: a year of minutes takes most of its time and memory.
+        """
+        lists = self.lists
+        fields = {
+            **self.model_dump(by_alias=True),
+            "equityCurve": LazyList(self.bars, lambda first, last: _floats(lists, first, last)),
+            "equityTimestamps": lists.times,
+            "cycles": lists.cycles,
+            "regimeSegments": lists.regime_segments,
+            "trades": lists.trades,
+        }
+        for key in WHEEL_KEYS:
+            if fields["metrics"][key] is None:
+                del fields["metrics"][key]
+        return {name: fields[name] for name in DOCUMENT_KEYS}
 
     @cached_property
     def result_digest(self) -> str:
         """Over everything that the numbers are, and nothing else: ``sha256:…``."""
-        return result_digest(self.to_document())
+        return result_digest({**self.to_outline(), "equityCurve": self.lists.equity})
 
     @cached_property
     def summary_digest(self) -> str:
@@ -217,7 +301,11 @@ class BacktestResult(ResultModel):
         return summary_digest(self.data_fingerprint, self.metrics.model_dump(by_alias=True))
 
 
-def _leave_out_nulls(fields: dict[str, Any], keys: tuple[str, ...]) -> None:
-    for key in keys:
-        if fields[key] is None:
-            del fields[key]
+def _floats(lists: ResultLists, first: int, last: int) -> list[float]:
+    numbers: list[float] = lists.equity[first:last].tolist()
+    return numbers
+
+
+_TRADES = TypeAdapter(list[Trade])
+_CYCLES = TypeAdapter(list[CycleStats])
+_SEGMENTS = TypeAdapter(list[RegimeSegment])

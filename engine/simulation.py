@@ -3,8 +3,9 @@
 Columns instead of objects, because a minute-bar run closes tens of thousands of trades.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,6 +90,10 @@ class TradeTable:
     def __len__(self) -> int:
         return len(self.entry_index)
 
+    def rows(self, first: int, last: int) -> "TradeTable":
+        """The trades first, …, last − 1, without copying."""
+        return TradeTable(**_rows(self, first, last))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CycleTable:
@@ -112,6 +117,14 @@ class CycleTable:
 
     def __len__(self) -> int:
         return len(self.start_index)
+
+    def rows(self, first: int, last: int) -> "CycleTable":
+        """The cycles first, …, last − 1, without copying."""
+        return CycleTable(**_rows(self, first, last))
+
+
+def _rows(table: TradeTable | CycleTable, first: int, last: int) -> dict[str, Any]:
+    return {one.name: getattr(table, one.name)[first:last] for one in fields(table)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

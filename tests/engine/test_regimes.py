@@ -1,5 +1,4 @@
 from collections import Counter
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -9,7 +8,6 @@ from hypothesis import strategies as st
 from engine.regimes import (
     Regime,
     RegimeRule,
-    Segment,
     dominant_regimes,
     regimes_of,
     segments_of,
@@ -46,12 +44,15 @@ def test_up_wins_where_both_thresholds_meet() -> None:
 def test_too_few_bars_have_no_regime(bars: int) -> None:
     found = regimes_of(np.full(bars, 100.0), rule(3))
     assert found.tolist() == [NONE] * bars
-    assert segments_of(found) == []
+    assert len(segments_of(found)) == 0
 
 
 def test_equal_neighbours_are_one_segment() -> None:
     found = np.array([NONE, NONE, UP, UP, FLAT, UP], dtype=np.int64)
-    assert segments_of(found) == [Segment(UP, 2, 3), Segment(FLAT, 4, 4), Segment(UP, 5, 5)]
+    segments = segments_of(found)
+    assert segments.regime.tolist() == [UP, FLAT, UP]
+    assert segments.start_index.tolist() == [2, 4, 5]
+    assert segments.end_index.tolist() == [3, 4, 5]
 
 
 @settings(deadline=None)
@@ -62,16 +63,16 @@ def test_equal_neighbours_are_one_segment() -> None:
 def test_segments_partition_the_bars_that_have_a_regime(closes: list[float], lookback: int) -> None:
     found = regimes_of(np.array(closes), rule(lookback))
     segments = segments_of(found)
+    starts, ends = segments.start_index.tolist(), segments.end_index.tolist()
     if len(closes) <= lookback:
-        assert segments == []
+        assert starts == ends == []
         return
-    assert segments[0].start_index == lookback
-    assert segments[-1].end_index == len(closes) - 1
-    for one, following in pairwise(segments):
-        assert following.start_index == one.end_index + 1
-        assert following.regime != one.regime
-    for segment in segments:
-        assert set(found[segment.start_index : segment.end_index + 1]) == {segment.regime}
+    assert starts[0] == lookback
+    assert ends[-1] == len(closes) - 1
+    assert starts[1:] == [end + 1 for end in ends[:-1]]
+    assert (np.diff(segments.regime) != 0).all()
+    for regime, start, end in zip(segments.regime, starts, ends, strict=True):
+        assert set(found[start : end + 1]) == {regime}
 
 
 @settings(deadline=None)

@@ -2,12 +2,14 @@
 
 import json
 import math
+import pickle
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
+from engine.lists import LazyList
 from engine.metrics import Market
 from engine.regimes import RegimeRule
 from engine.reporting import Run, report
@@ -277,3 +279,41 @@ def test_twenty_thousand_trades_are_told_as_they_are() -> None:
     result: BacktestResult = report(reported(account(CLOSES, rows)))
     assert len(result.trades) == 20_000
     assert result.to_document()["trades"][19_999]["pnl"] == 19_999.0
+
+
+def test_the_outline_is_the_document_with_lists_still_to_be_made() -> None:
+    simulation = account(CLOSES, [{}, {"instrument": Instrument.PUT, "strike": 9.0}], [{}])
+    result = report(reported(simulation, trade_sleeves=[1, 0]))
+    outline, full = result.to_outline(), result.to_document()
+    assert list(outline) == list(full)
+    lazy = {name for name, value in outline.items() if isinstance(value, LazyList)}
+    assert lazy == {"equityCurve", "equityTimestamps", "cycles", "regimeSegments", "trades"}
+    assert {**outline, **{name: list(outline[name]) for name in lazy}} == full
+    assert outline["trades"][1] == full["trades"][1]
+
+
+def test_attributes_tell_what_the_document_tells() -> None:
+    result = report(reported(account(CLOSES, [{}, OPEN], [{}])))
+    found = result.to_document()
+    assert result.equity_curve == found["equityCurve"]
+    assert result.equity_timestamps == found["equityTimestamps"]
+    assert [trade.pnl for trade in result.trades] == [trade["pnl"] for trade in found["trades"]]
+    assert result.trades[1].exit_index is None
+    assert result.cycles[0].cycle_id == found["cycles"][0]["cycleId"]
+    (first, _) = result.regime_segments
+    assert (first.regime, first.start_date) == ("uptrend", found["regimeSegments"][0]["startDate"])
+
+
+def test_results_are_equal_when_their_documents_are() -> None:
+    one, same = (report(reported(account(CLOSES, [{}]))) for _ in range(2))
+    other = report(reported(account(CLOSES, [{"pnl": 3.0}])))
+    assert one == same
+    assert one != other
+    assert one != "a result"
+
+
+def test_a_result_can_be_sent_to_another_process() -> None:
+    result = report(reported(account(CLOSES, [{}], [{}])))
+    again = pickle.loads(pickle.dumps(result))
+    assert again == result
+    assert again.result_digest == result.result_digest
