@@ -102,7 +102,7 @@ def _date_problems(raw: Mapping[str, Any], prefix: str) -> list[ConfigProblem]:
         start, end = start_of(str(start_text)), end_of(str(end_text))
     except ValueError:
         return []
-    if start > end and not raw.get("pricePath"):  # beside a price path the end is only echoed
+    if start > end:
         expected = f"a date not before startDate ({shown(start_text)})"
         return [ConfigProblem(_join(prefix, "endDate"), expected, shown(end_text))]
     return []
