@@ -33,8 +33,8 @@ def read_csv(content: bytes) -> Rows:
         columns, numbered = BINANCE, enumerate(chain([header], records), start=1)
     else:
         columns, numbered = find_columns(header, row=1), enumerate(records, start=2)
-    rows = in_order(_bars(numbered, columns, len(header)), list(columns.notes))
-    if not rows.bars:
+    rows = in_order(_bars(numbered, columns, len(header)), columns.notes)
+    if not len(rows):
         raise Refused("the file has a header and no rows")
     return rows
 

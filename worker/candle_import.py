@@ -4,14 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from engine.candles import Candles
 from engine.timeframes import TIMEFRAMES
 from worker.candle_gaps import Gap, find_gaps, usual_step
 from worker.candle_joining import Disagreement, NamedRows, join
 from worker.candle_reading import read_candle_file
-from worker.candle_rows import Bar, Refused, Rows
+from worker.candle_rows import Refused, Rows
 from worker.ports import CandleEntry, CandleLibrary
 from worker.series_names import check_series_name
 
@@ -47,9 +45,10 @@ def import_files(
     if not files:
         raise ImportRefused("no file was named")
     try:
-        candles = _candles(symbol, timeframe, join(files))
+        times, values = join(files)
     except Disagreement as disagreement:
         raise ImportRefused(str(disagreement)) from None
+    candles = Candles(symbol, timeframe, times, *values)
     return ImportReport(
         entry=library.replace(candles),
         gaps=find_gaps(candles),
@@ -63,7 +62,8 @@ def read_candles(path: str | Path, symbol: str, timeframe: str = "1d") -> Candle
     Raises:
         ImportRefused: a file or row that cannot be used.
     """
-    candles = _candles(symbol, timeframe, [*_read(Path(path)).bars])
+    rows = _read(Path(path))
+    candles = Candles(symbol, timeframe, rows.times, *rows.values)
     candles.validate()
     return candles
 
@@ -75,11 +75,6 @@ def _read(path: Path) -> Rows:
         raise ImportRefused(f"{path.name}, {refused}") from None
     except OSError as error:
         raise ImportRefused(f"{path}: {error.strerror}") from None
-
-
-def _candles(symbol: str, timeframe: str, bars: list[Bar]) -> Candles:
-    columns = [np.array(column) for column in zip(*bars, strict=True)]
-    return Candles(symbol, timeframe, *columns)
 
 
 def _notes(files: Sequence[NamedRows]) -> list[str]:

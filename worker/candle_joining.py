@@ -1,8 +1,11 @@
 """Several files as one series: they may follow each other or overlap, but must not disagree."""
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
 
 from engine.candles import from_milliseconds
 from worker.candle_rows import Bar, Rows
@@ -14,14 +17,24 @@ class Disagreement(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class NamedRows:
-    """What one file holds, and the name that messages give it."""
+    """What one file holds, or a part of it, and the name that messages give it."""
 
     name: str
     rows: Rows
 
+    def since(self, first: int) -> "NamedRows":
+        """The part that begins with the bar ``first``."""
+        rows = self.rows
+        return NamedRows(
+            self.name, Rows(rows.times[first:], rows.values[:, first:], rows.numbers[first:])
+        )
 
-def join(files: Sequence[NamedRows]) -> list[Bar]:
-    """The bars of all files, oldest first, each once.
+    def place(self, index: int) -> str:
+        return f"row {self.rows.numbers[index]} of {self.name}"
+
+
+def join(files: Sequence[NamedRows]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Times and values (as :class:`Rows` has them) of all files, oldest first, each bar once.
 
     Where two files cover the same time they must hold the same bars with the same numbers: a bar
     that differs, or that only one of them has, is refused rather than chosen.
@@ -29,69 +42,68 @@ def join(files: Sequence[NamedRows]) -> list[Bar]:
     Raises:
         Disagreement: names the file and row of the first such bar.
     """
-    joined = _Series()
-    for file in sorted(files, key=lambda file: file.rows.bars[0].time):
-        joined.add(file)
-    return joined.bars
+    parts: list[NamedRows] = []
+    for file in sorted(files, key=lambda file: int(file.rows.times[0])):
+        fresh = 0
+        if parts:
+            fresh = int(np.searchsorted(file.rows.times, parts[-1].rows.times[-1], side="right"))
+            _compare(file, fresh, _Held(parts, since=int(file.rows.times[0])))
+        if fresh < len(file.rows):
+            parts.append(file.since(fresh))
+    return (
+        np.concatenate([part.rows.times for part in parts]),
+        np.concatenate([part.rows.values for part in parts], axis=1),
+    )
 
 
-class _Series:
-    """Bars joined so far, and where each came from."""
+class _Held:
+    """The bars joined so far that open at ``since`` or later, and where each came from."""
 
-    def __init__(self) -> None:
-        self.bars: list[Bar] = []
-        self._times: list[int] = []
-        self._places: list[tuple[str, int]] = []
+    def __init__(self, parts: Sequence[NamedRows], since: int) -> None:
+        reached = [part for part in parts if part.rows.times[-1] >= since]
+        self._parts = [part.since(int(np.searchsorted(part.rows.times, since))) for part in reached]
+        self._starts = np.cumsum([0, *(len(part.rows) for part in self._parts)])
+        self.times = np.concatenate([np.empty(0, np.int64), *(p.rows.times for p in self._parts)])
+        self.values = np.concatenate([np.empty((5, 0)), *(p.rows.values for p in self._parts)], 1)
 
-    def add(self, file: NamedRows) -> None:
-        """Append what is new in a file that begins no earlier than any before it."""
-        bars, numbers = file.rows.bars, file.rows.numbers
-        shared = 0
-        if self.bars:
-            shared = bisect_right(bars, self._times[-1], key=lambda bar: bar.time)
-            self._check(file, shared)
-        self.bars += bars[shared:]
-        self._times += [bar.time for bar in bars[shared:]]
-        self._places += [(file.name, number) for number in numbers[shared:]]
-
-    def _check(self, file: NamedRows, shared: int) -> None:
-        """Hold the first ``shared`` bars of the file against those of the same time."""
-        if not shared:
-            return
-        bars = file.rows.bars
-        first = bisect_left(self._times, bars[0].time)
-        last = bisect_right(self._times, bars[-1].time)
-        for offset in range(max(shared, last - first)):
-            theirs = bars[offset] if offset < shared else None
-            held = self.bars[first + offset] if first + offset < last else None
-            if theirs != held:
-                self._refuse(file, offset, theirs, first + offset, held)
-
-    def _refuse(
-        self, file: NamedRows, offset: int, theirs: Bar | None, position: int, held: Bar | None
-    ) -> None:
-        if held is None or (theirs is not None and theirs.time < held.time):
-            assert theirs is not None
-            other = self._places[min(position, len(self._places) - 1)][0]
-            raise Disagreement(
-                f"{file.name}, row {file.rows.numbers[offset]}: {other} covers "
-                f"{_text(theirs)} and has no such bar"
-            )
-        name, row = self._places[position]
-        if theirs is None or theirs.time > held.time:
-            raise Disagreement(
-                f"{name}, row {row}: {file.name} covers {_text(held)} and has no such bar"
-            )
-        raise Disagreement(
-            f"{file.name}, row {file.rows.numbers[offset]}: {_difference(theirs, held)} in row "
-            f"{row} of {name}"
-        )
+    def bar(self, index: int) -> tuple[NamedRows, int]:
+        """The file of a bar and its place there."""
+        part = int(np.searchsorted(self._starts, index, side="right")) - 1
+        return self._parts[part], index - int(self._starts[part])
 
 
-def _difference(theirs: Bar, held: Bar) -> str:
+def _compare(file: NamedRows, shared: int, held: _Held) -> None:
+    """Hold the first ``shared`` bars of the file against those of the same stretch of time."""
+    covered = int(np.searchsorted(held.times, file.rows.times[-1], side="right"))
+    both = min(shared, covered)
+    differs = (file.rows.times[:both] != held.times[:both]) | (
+        file.rows.values[:, :both] != held.values[:, :both]
+    ).any(axis=0)
+    if differs.any():
+        index = int(np.argmax(differs))
+        _refuse(file, index, *held.bar(index))
+    if shared > covered:
+        _missing(file, covered, held.bar(max(covered - 1, 0))[0])
+    if covered > shared:
+        _missing(*held.bar(shared), file)
+
+
+def _refuse(file: NamedRows, index: int, other: NamedRows, place: int) -> NoReturn:
+    theirs, held = file.rows.bar(index), other.rows.bar(place)
+    if theirs.time < held.time:
+        _missing(file, index, other)
+    if theirs.time > held.time:
+        _missing(other, place, file)
     name = next(name for name in Bar._fields if getattr(theirs, name) != getattr(held, name))
-    return f"{name} is {getattr(theirs, name)!r}, and {getattr(held, name)!r}"
+    raise Disagreement(
+        f"{file.name}, row {file.rows.numbers[index]}: {name} is {getattr(theirs, name)!r}, and "
+        f"{getattr(held, name)!r} in {other.place(place)}"
+    )
 
 
-def _text(bar: Bar) -> str:
-    return f"{from_milliseconds(bar.time):%Y-%m-%dT%H:%M:%SZ}"
+def _missing(file: NamedRows, index: int, other: NamedRows) -> NoReturn:
+    moment = from_milliseconds(file.rows.times[index])
+    raise Disagreement(
+        f"{file.name}, row {file.rows.numbers[index]}: {other.name} covers "
+        f"{moment:%Y-%m-%dT%H:%M:%SZ} and has no such bar"
+    )

@@ -29,11 +29,11 @@ def read_parquet(content: bytes) -> Rows:
     try:
         file = pyarrow.parquet.ParquetFile(io.BytesIO(content))
         columns = find_columns(file.schema_arrow.names)
-        rows = in_order(_bars(file, columns), list(columns.notes))
+        rows = in_order(_bars(file, columns), columns.notes)
     except (pyarrow.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0][:100]
         raise Refused(f"not readable as Parquet ({reason})") from None
-    if not rows.bars:
+    if not len(rows):
         raise Refused("the file has no rows")
     return rows
 

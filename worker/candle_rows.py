@@ -4,9 +4,13 @@ Every importer hands its rows to this module, so that all of them refuse the sam
 """
 
 import math
+from array import array
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from worker.candle_times import EXPECTED, read_time
 
@@ -16,6 +20,8 @@ PRICE_NAMES = ("open", "high", "low", "close")
 Cell = object
 
 T = TypeVar("T", int, float)
+
+NEWEST_FIRST = "the file runs newest first and was turned round"
 
 _SHOWN_CHARACTERS = 40
 
@@ -39,13 +45,25 @@ class Refused(ValueError):
         self.row = row
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """The bars of one file, oldest first, the row that each stood in, and remarks for a person."""
+    """The bars of one file, oldest first, as columns: years of minutes would not fit as objects.
 
-    bars: Sequence[Bar]
-    numbers: Sequence[int]
-    notes: list[str] = field(default_factory=list)
+    ``times`` (int64, milliseconds since 1970 UTC) and ``numbers`` (int64, the row that each bar
+    stood in) have shape (n,); ``values`` (float64: open, high, low, close, volume) has (5, n).
+    ``notes`` are remarks for a person.
+    """
+
+    times: NDArray[np.int64]
+    values: NDArray[np.float64]
+    numbers: NDArray[np.int64]
+    notes: Sequence[str] = ()
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def bar(self, index: int) -> Bar:
+        return Bar(int(self.times[index]), *(float(value) for value in self.values[:, index]))
 
 
 def read_bar(cells: Sequence[Cell], row: int) -> Bar:
@@ -71,29 +89,32 @@ def read_bar(cells: Sequence[Cell], row: int) -> Bar:
     return bar
 
 
-def in_order(bars: Iterable[tuple[int, Bar]], notes: list[str]) -> Rows:
+def in_order(bars: Iterable[tuple[int, Bar]], notes: Sequence[str]) -> Rows:
     """The series of these rows, oldest first; a file that runs newest first is turned round.
 
     Raises:
         Refused: a row whose time repeats the one before or breaks the order of the file.
     """
-    numbers: list[int] = []
-    series: list[Bar] = []
+    times, numbers = array("q"), array("q")
+    values = array("d")
     newest_first = False
     for row, bar in bars:
-        if series:
-            step = bar.time - series[-1].time
-            if len(series) == 1:
+        if times:
+            step = bar.time - times[-1]
+            if len(times) == 1:
                 newest_first = step < 0
             if step == 0 or (step < 0) != newest_first:
                 raise Refused(_disorder(step, newest_first, numbers[-1]), row)
+        times.append(bar.time)
         numbers.append(row)
-        series.append(bar)
-    if newest_first:
-        numbers.reverse()
-        series.reverse()
-        notes.append("the file runs newest first and was turned round")
-    return Rows(series, numbers, notes)
+        values.extend(bar[1:])
+    order = slice(None, None, -1 if newest_first else 1)
+    return Rows(
+        times=np.frombuffer(times, np.int64)[order],
+        values=np.frombuffer(values, np.float64).reshape(-1, 5).T[:, order],
+        numbers=np.frombuffer(numbers, np.int64)[order],
+        notes=[*notes, *([NEWEST_FIRST] if newest_first else [])],
+    )
 
 
 def shown(cell: Cell) -> str:

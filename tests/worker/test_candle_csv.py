@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.support.candle_rows import bars_in
 from worker.candle_csv import read_csv
 from worker.candle_rows import Bar, Refused, Rows
 
@@ -10,7 +11,7 @@ GOOD = HEADER + "2020-01-02,10,12,9,11,100\n2020-01-03,11,13,10,12,0\n"
 
 
 def bars_of(content: str | bytes) -> list[Bar]:
-    return list(rows_of(content).bars)
+    return bars_in(rows_of(content))
 
 
 def rows_of(content: str | bytes) -> Rows:
@@ -55,7 +56,7 @@ def test_columns_in_any_order() -> None:
 @pytest.mark.parametrize("ending", ["\r\n", "\n", "\n\n\n", ""])
 def test_line_endings_and_empty_lines_at_the_end(ending: str) -> None:
     content = GOOD.strip().replace("\n", "\r\n") + ending
-    assert rows_of(content) == rows_of(GOOD)
+    assert bars_of(content) == bars_of(GOOD)
 
 
 @pytest.mark.parametrize(
@@ -140,12 +141,12 @@ def test_a_message_does_not_repeat_a_huge_cell() -> None:
     assert len(str(refusal(f"{GOOD}2020-01-06,{'1' * 100_000}x,13,10,12,5\n"))) < 200
 
 
-FIRST, SECOND = rows_of(GOOD).bars
+FIRST, SECOND = bars_of(GOOD)
 
 
 def test_newest_first_is_turned_round() -> None:
     rows = rows_of(f"{HEADER}2020-01-03,11,13,10,12,0\n2020-01-02,10,12,9,11,100\n")
-    assert list(rows.bars) == [FIRST, SECOND]
+    assert bars_in(rows) == [FIRST, SECOND]
     assert list(rows.numbers) == [3, 2]
     assert rows.notes == ["the file runs newest first and was turned round"]
 
@@ -164,7 +165,7 @@ def test_newest_first_must_be_so_throughout(day: str, complaint: str) -> None:
 
 @pytest.mark.parametrize("delimiter", [";", "\t", "|"])
 def test_other_delimiters(delimiter: str) -> None:
-    assert rows_of(GOOD.replace(",", delimiter)) == rows_of(GOOD)
+    assert bars_of(GOOD.replace(",", delimiter)) == bars_of(GOOD)
 
 
 def test_a_decimal_comma_is_refused_where_it_stands() -> None:
@@ -174,7 +175,7 @@ def test_a_decimal_comma_is_refused_where_it_stands() -> None:
 
 def test_no_volume_is_none_and_is_noted() -> None:
     rows = rows_of("date,open,high,low,close\n2020-01-02,10,12,9,11\n")
-    assert list(rows.bars) == [FIRST._replace(volume=0.0)]
+    assert bars_in(rows) == [FIRST._replace(volume=0.0)]
     assert rows.notes == ["there is no volume; it is 0"]
 
 
@@ -182,7 +183,7 @@ def test_adjusted_closes_and_the_like_are_left_out() -> None:
     rows = rows_of(
         "Date,Open,High,Low,Close,Adj Close,Volume,Dividends\n2020-01-02,10,12,9,11,5.5,100,0\n"
     )
-    assert list(rows.bars) == [FIRST]
+    assert bars_in(rows) == [FIRST]
     assert rows.notes == ["ignored columns: 'Adj Close', 'Dividends'"]
 
 
@@ -220,7 +221,7 @@ BINANCE = "{0},10,12,9,11,100,{0},1100,7,50,550,0\n"
 def test_binance_dumps_have_no_header_and_two_units_of_time(unit: int) -> None:
     content = "".join(BINANCE.format((FIRST.time + step * 60_000) * unit) for step in range(2))
     rows = rows_of(content)
-    assert list(rows.bars) == [FIRST, FIRST._replace(time=FIRST.time + 60_000)]
+    assert bars_in(rows) == [FIRST, FIRST._replace(time=FIRST.time + 60_000)]
     assert list(rows.numbers) == [1, 2]
     assert rows.notes == ["read as a Binance dump"]
 

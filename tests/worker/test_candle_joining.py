@@ -2,10 +2,13 @@
 
 import random
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from tests.support.candle_rows import rows_of_bars
 from worker.candle_joining import Disagreement, NamedRows, join
-from worker.candle_rows import Bar, Rows
+from worker.candle_rows import Bar
 
 MINUTE = 60_000
 
@@ -16,11 +19,13 @@ def bar(minute: int, price: float = 10.0) -> Bar:
 
 def file(name: str, *minutes: int, price: float = 10.0) -> NamedRows:
     bars = [bar(minute, price) for minute in minutes]
-    return NamedRows(name, Rows(bars, range(2, len(bars) + 2)))
+    return NamedRows(name, rows_of_bars(bars, range(2, len(bars) + 2)))
 
 
-def minutes(bars: list[Bar]) -> list[int]:
-    return [bar.time // MINUTE for bar in bars]
+def minutes(joined: tuple[NDArray[np.int64], NDArray[np.float64]]) -> list[int]:
+    times, values = joined
+    assert (values[4] * MINUTE == times).all(), "each bar keeps its own numbers"
+    return (times // MINUTE).tolist()
 
 
 @pytest.mark.parametrize(
@@ -59,6 +64,14 @@ def test_files_that_agree(files: list[NamedRows], expected: list[int]) -> None:
             [file("a", 1, 5), file("b", 2, 3)],
             "b, row 2: a covers 1970-01-01T00:02:00Z and has no such bar",
         ),
+        (
+            [file("a", 1, 2), file("b", 3, 5), file("c", 2, 3, 4, 5)],
+            "c, row 4: b covers 1970-01-01T00:04:00Z and has no such bar",
+        ),
+        (
+            [file("a", 1, 2), file("b", 3, 4), file("c", 2, 4, 5)],
+            "b, row 2: c covers 1970-01-01T00:03:00Z and has no such bar",
+        ),
     ],
 )
 def test_files_that_disagree(files: list[NamedRows], told: str) -> None:
@@ -68,7 +81,7 @@ def test_files_that_disagree(files: list[NamedRows], told: str) -> None:
 
 
 def test_a_bar_that_only_differs_in_volume_is_another_bar() -> None:
-    short = NamedRows("b", Rows([bar(2)._replace(volume=1.0)], [2]))
+    short = NamedRows("b", rows_of_bars([bar(2)._replace(volume=1.0)], [2]))
     with pytest.raises(Disagreement, match=r"volume is 1\.0, and 2\.0 in row 3 of a"):
         join([file("a", 1, 2), short])
 

@@ -12,6 +12,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
+from tests.support.candle_rows import bars_in
 from worker.candle_parquet import read_parquet
 from worker.candle_reading import read_candle_file
 from worker.candle_rows import Bar, Refused
@@ -69,7 +70,7 @@ def refusal(**columns: Any) -> Refused:
     ids=lambda times: str(times.type),
 )
 def test_times_of_any_type(times: pyarrow.Array) -> None:
-    assert list(read_parquet(parquet(time=times)).bars) == BARS
+    assert bars_in(read_parquet(parquet(time=times))) == BARS
 
 
 @pytest.mark.parametrize(
@@ -84,18 +85,18 @@ def test_times_of_any_type(times: pyarrow.Array) -> None:
     ],
 )
 def test_other_types_and_names(columns: dict[str, Any]) -> None:
-    assert list(read_parquet(parquet(**columns)).bars) == BARS
+    assert bars_in(read_parquet(parquet(**columns))) == BARS
 
 
 def test_what_is_missing_or_left_out_is_noted() -> None:
     rows = read_parquet(parquet(volume=None, vwap=[1.0, 2.0]))
-    assert [bar.volume for bar in rows.bars] == [0.0, 0.0]
+    assert rows.values[4].tolist() == [0.0, 0.0]
     assert rows.notes == ["ignored columns: 'vwap'", "there is no volume; it is 0"]
 
 
 def test_newest_first_is_turned_round() -> None:
     rows = read_parquet(parquet(time=[NEXT, DAY]))
-    assert [bar.time for bar in rows.bars] == MILLISECONDS
+    assert rows.times.tolist() == MILLISECONDS
     assert list(rows.numbers) == [2, 1]
 
 
@@ -145,7 +146,7 @@ def test_a_broken_file_is_refused_in_one_line(content: bytes) -> None:
 def test_it_is_known_by_its_first_bytes(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(parquet())
-    assert list(read_candle_file(path).bars) == BARS
+    assert bars_in(read_candle_file(path)) == BARS
 
 
 def test_importing_text_does_not_load_pyarrow() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import worker.candle_reading as candle_reading
+from tests.support.candle_rows import bars_in
 from worker.candle_reading import read_candle_file
 from worker.candle_rows import Bar, Refused
 
@@ -31,7 +32,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("content", [CSV, gzip.compress(CSV), zipped(a=CSV)])
 def test_what_a_file_is_stands_in_its_first_bytes(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-    assert list(read_candle_file(path).bars) == BARS
+    assert bars_in(read_candle_file(path)) == BARS
 
 
 @pytest.mark.parametrize(

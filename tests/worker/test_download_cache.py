@@ -116,6 +116,6 @@ def test_a_directory_of_somebody_else_is_refused(
 ) -> None:
     mine = os.getuid()
     monkeypatch.setattr(os, "getuid", lambda: mine + 1)
-    with pytest.raises(PermissionError, match="belongs to another user"):
+    with pytest.raises(PermissionError, match="it belongs to another user"):
         cache.fetch(A, 1, never)
     assert default_directory().name == f"backtest-candles-{mine + 1}"

@@ -4,6 +4,7 @@ An object's generation is part of its file's name, so a file never goes stale. O
 disk is memory: the bound is part of what an instance needs.
 """
 
+import errno
 import hashlib
 import os
 import tempfile
@@ -46,7 +47,7 @@ class DownloadCache:
     def _own(self) -> None:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self._directory.stat().st_uid != os.getuid():
-            raise PermissionError(f"{self._directory} belongs to another user")
+            raise PermissionError(errno.EPERM, "it belongs to another user", str(self._directory))
 
     def _make_room(self, newest: Path) -> None:
         """Drop older generations of this object, then what was not used for longest."""
