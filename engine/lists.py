@@ -3,7 +3,13 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, TypeVar, overload
 
+import numpy as np
+
+from engine.simulation import IntArray
+
 Item = TypeVar("Item")
+#: Which items: those of a slice, or those at some places.
+Chosen = slice | IntArray
 
 #: Items that are made at a time. Making more would hold the interpreter, and with it the beats of a
 #: running job, for longer.
@@ -13,8 +19,8 @@ PART_ITEMS = 1_000
 class LazyList(Sequence[Item], Generic[Item]):
     """A list of which no item exists before it is read, and none stays."""
 
-    def __init__(self, length: int, part: Callable[[int, int], list[Item]]) -> None:
-        """``part`` gives the items first, …, last − 1 for 0 ≤ first ≤ last ≤ ``length``."""
+    def __init__(self, length: int, part: Callable[[Chosen], list[Item]]) -> None:
+        """``part`` gives the items that a slice or an array of places chooses of ``length``."""
         self._length = length
         self._part = part
 
@@ -29,15 +35,16 @@ class LazyList(Sequence[Item], Generic[Item]):
 
     def __getitem__(self, index: int | slice) -> Item | list[Item]:
         if isinstance(index, slice):
-            first, last, step = index.indices(self._length)
-            if step != 1:
-                return [self[place] for place in range(first, last, step)]
-            return self._part(first, max(first, last))
+            return self._part(index)
         place = index + self._length if index < 0 else index
         if not 0 <= place < self._length:
             raise IndexError(f"no item {index} of {self._length}")
-        return self._part(place, place + 1)[0]
+        return self._part(slice(place, place + 1))[0]
 
     def __iter__(self) -> Iterator[Item]:
         for first in range(0, self._length, PART_ITEMS):
-            yield from self._part(first, min(first + PART_ITEMS, self._length))
+            yield from self._part(slice(first, first + PART_ITEMS))
+
+    def at(self, places: Sequence[int]) -> list[Item]:
+        """The items at some places, all made at once."""
+        return self._part(np.array(places, np.int64))

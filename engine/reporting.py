@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from engine.cycles import CycleColumns, averages, describe
 from engine.dates import check_times, time_strings
-from engine.lists import LazyList
+from engine.lists import Chosen, LazyList
 from engine.metrics import Market, metrics_of
 from engine.regimes import Regime, RegimeRule, Segments, regimes_of, segments_of
 from engine.result import (
@@ -144,16 +144,14 @@ def _lists(run: Run, columns: CycleColumns, segments: Segments) -> ResultLists:
     )
 
 
-def _times(times: NDArray[np.int64], first: int, last: int) -> list[str]:
-    return time_strings(times[first:last])
+def _times(times: NDArray[np.int64], chosen: Chosen) -> list[str]:
+    return time_strings(times[chosen])
 
 
-def _segments(
-    segments: Segments, times: NDArray[np.int64], first: int, last: int
-) -> list[dict[str, Any]]:
-    starts, ends = segments.start_index[first:last], segments.end_index[first:last]
+def _segments(segments: Segments, times: NDArray[np.int64], chosen: Chosen) -> list[dict[str, Any]]:
+    starts, ends = segments.start_index[chosen], segments.end_index[chosen]
     return _rows(
-        regime=[_REGIMES[code] for code in segments.regime[first:last].tolist()],
+        regime=[_REGIMES[code] for code in segments.regime[chosen].tolist()],
         startDate=time_strings(times[starts]),
         endDate=time_strings(times[ends]),
         startIndex=starts.tolist(),
@@ -171,10 +169,9 @@ def _trades(
     table: TradeTable,
     times: NDArray[np.int64],
     sleeves: Sequence[int] | None,
-    first: int,
-    last: int,
+    chosen: Chosen,
 ) -> list[dict[str, Any]]:
-    trades = table.rows(first, last)
+    trades = table.rows(chosen)
     is_open = trades.exit_index == NO_INDEX
     has_option = np.isin(trades.instrument, _OPTIONS)
     rows = _rows(
@@ -198,7 +195,7 @@ def _trades(
     for place in np.flatnonzero(has_option).tolist():
         rows[place]["strike"] = float(trades.strike[place])
         (rows[place]["expiry"],) = time_strings(trades.expiry[place : place + 1] * DAY)
-    _add_sleeves(rows, sleeves, first)
+    _add_sleeves(rows, sleeves, chosen)
     return rows
 
 
@@ -206,22 +203,20 @@ def _cycles(
     table: CycleTable,
     columns: CycleColumns,
     sleeves: Sequence[int] | None,
-    first: int,
-    last: int,
+    chosen: Chosen,
 ) -> list[dict[str, Any]]:
-    cycles = table.rows(first, last)
+    cycles = table.rows(chosen)
+    places = np.arange(len(table))[chosen].tolist()
     rows = _rows(
-        cycleId=[f"{index:0{CYCLE_ID_WIDTH}d}" for index in range(first, last)],
-        index=list(range(first, last)),
+        cycleId=[f"{index:0{CYCLE_ID_WIDTH}d}" for index in places],
+        index=places,
         startEquity=_numbers(cycles.start_equity),
         endEquity=_numbers(cycles.end_equity),
-        cycleReturn=_numbers(columns.cycle_return[first:last]),
-        durationDays=columns.duration_days[first:last].tolist(),
+        cycleReturn=_numbers(columns.cycle_return[chosen]),
+        durationDays=columns.duration_days[chosen].tolist(),
         hadAssignment=cycles.had_assignment.tolist(),
         outcome=[_OUTCOMES.get(code) for code in cycles.outcome.tolist()],
-        dominantRegime=[
-            _REGIMES.get(code) for code in columns.dominant_regime[first:last].tolist()
-        ],
+        dominantRegime=[_REGIMES.get(code) for code in columns.dominant_regime[chosen].tolist()],
         startIndex=cycles.start_index.tolist(),
         endIndex=cycles.end_index.tolist(),
         assignmentPrice=_numbers_or_none(cycles.assignment_price),
@@ -231,7 +226,7 @@ def _cycles(
         premiumCollected=_numbers_or_none(cycles.premium_collected),
         completed=cycles.completed.tolist(),
     )
-    _add_sleeves(rows, sleeves, first)
+    _add_sleeves(rows, sleeves, chosen)
     return rows
 
 
@@ -240,10 +235,10 @@ def _rows(**columns: Sequence[Any]) -> list[dict[str, Any]]:
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def _add_sleeves(rows: list[dict[str, Any]], sleeves: Sequence[int] | None, first: int) -> None:
+def _add_sleeves(rows: list[dict[str, Any]], sleeves: Sequence[int] | None, chosen: Chosen) -> None:
     if sleeves is not None:
-        for place, row in enumerate(rows, first):
-            row["sleeve"] = sleeves[place]
+        for row, sleeve in zip(rows, np.array(sleeves)[chosen].tolist(), strict=True):
+            row["sleeve"] = sleeve
 
 
 def _none_where(missing: NDArray[np.bool_], items: list[Item]) -> list[Item | None]:

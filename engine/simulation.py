@@ -90,9 +90,9 @@ class TradeTable:
     def __len__(self) -> int:
         return len(self.entry_index)
 
-    def rows(self, first: int, last: int) -> "TradeTable":
-        """The trades first, …, last − 1, without copying."""
-        return TradeTable(**_rows(self, first, last))
+    def rows(self, chosen: slice | IntArray) -> "TradeTable":
+        """Some of the trades."""
+        return TradeTable(**_rows(self, chosen))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,13 +118,13 @@ class CycleTable:
     def __len__(self) -> int:
         return len(self.start_index)
 
-    def rows(self, first: int, last: int) -> "CycleTable":
-        """The cycles first, …, last − 1, without copying."""
-        return CycleTable(**_rows(self, first, last))
+    def rows(self, chosen: slice | IntArray) -> "CycleTable":
+        """Some of the cycles."""
+        return CycleTable(**_rows(self, chosen))
 
 
-def _rows(table: TradeTable | CycleTable, first: int, last: int) -> dict[str, Any]:
-    return {one.name: getattr(table, one.name)[first:last] for one in fields(table)}
+def _rows(table: TradeTable | CycleTable, chosen: slice | IntArray) -> dict[str, Any]:
+    return {one.name: getattr(table, one.name)[chosen] for one in fields(table)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

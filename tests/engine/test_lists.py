@@ -1,16 +1,22 @@
 """Lists that are made as they are read behave as lists."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.lists import PART_ITEMS, LazyList
+from engine.lists import PART_ITEMS, Chosen, LazyList
 
 LETTERS = list("abcdef")
 
 
 def lazy(items: list[str]) -> LazyList[str]:
-    return LazyList(len(items), lambda first, last: items[first:last])
+    def part(chosen: Chosen) -> list[str]:
+        if isinstance(chosen, slice):
+            return items[chosen]
+        return [items[place] for place in chosen.tolist()]
+
+    return LazyList(len(items), part)
 
 
 @given(
@@ -26,6 +32,11 @@ def test_items_are_those_of_a_list(index: int) -> None:
     assert lazy(LETTERS)[index] == LETTERS[index]
 
 
+def test_items_at_some_places() -> None:
+    assert lazy(LETTERS).at([5, 0, 0]) == ["f", "a", "a"]
+    assert lazy(LETTERS).at([]) == []
+
+
 @pytest.mark.parametrize("index", [6, -7])
 def test_there_is_nothing_beyond_the_ends(index: int) -> None:
     with pytest.raises(IndexError, match=f"no item {index} of 6"):
@@ -36,9 +47,10 @@ def test_there_is_nothing_beyond_the_ends(index: int) -> None:
 def test_all_items_come_in_parts(count: int) -> None:
     asked = []
 
-    def part(first: int, last: int) -> list[int]:
-        asked.append(last - first)
-        return list(range(first, last))
+    def part(chosen: Chosen) -> list[int]:
+        made: list[int] = np.arange(count)[chosen].tolist()
+        asked.append(len(made))
+        return made
 
     assert list(LazyList(count, part)) == list(range(count))
     assert sum(asked) == count
@@ -48,9 +60,9 @@ def test_all_items_come_in_parts(count: int) -> None:
 def test_nothing_is_made_before_it_is_read() -> None:
     made: list[int] = []
 
-    def part(first: int, last: int) -> list[int]:
-        made.extend(range(first, last))
-        return made[-(last - first) :]
+    def part(chosen: Chosen) -> list[int]:
+        made.extend(np.arange(1_000_000)[chosen].tolist())
+        return made
 
     numbers = LazyList(1_000_000, part)
     assert len(numbers) == 1_000_000

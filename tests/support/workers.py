@@ -53,6 +53,9 @@ class ScriptedResult:
     def to_document(self) -> dict[str, Any]:
         return dict(self.document)
 
+    def to_outline(self) -> dict[str, Any]:
+        return self.to_document()
+
 
 def at_once(on_progress: OnProgress, _: ShouldStop) -> ScriptedResult:
     """An engine that is done before anybody looks."""

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.lists import LazyList
 from tests.support.workers import a_document
 from worker.jobs.errors import ErrorCode, JobFailure
 from worker.jobs.states import EnumStyle
@@ -204,3 +205,26 @@ def test_the_documentations_own_example() -> None:
         "description": "Learn Cloud Firestore",
     }
     assert document_size("tasks", "my_task_id", fields) == 147 - len("users") - 1 - len("jeff") - 1
+
+
+def test_an_outline_is_cut_as_its_document() -> None:
+    rows = [a_trade(number) for number in range(1_500)]
+    points = a_curve(9_000)
+    result = a_document(**points, trades=rows, cycles=[a_cycle(0)])
+    lazy = {name: lazy_list(result[name]) for name in ("trades", "cycles", *points)}
+    built = build_result_document("j1", {**result, **lazy})
+    expected = build_result_document("j1", result)
+    assert built.backtest_result == expected.backtest_result
+    assert dict(built.complete) == dict(expected.complete)
+    assert type(built.backtest_result["cycles"]) is list
+
+
+def lazy_list(items: list[Any]) -> LazyList[Any]:
+    column = np.array(items, dtype=object)
+    return LazyList(len(items), lambda chosen: column[chosen].tolist())
+
+
+def test_only_what_was_cut_is_complete_beside() -> None:
+    built = build_result_document("j1", a_document(**a_curve(5_000)))
+    assert list(built.complete) == ["equityCurve"]
+    assert "trades" not in built.complete

@@ -110,7 +110,7 @@ def _backtest(worker: Worker, config_used: dict[str, Any]) -> dict[str, Any]:
             config_used,
             should_stop=lambda: worker.shutdown.is_set() or clock.monotonic() >= deadline,
         )
-        return dict(build_result_document("-", result.to_document()).backtest_result)
+        return dict(build_result_document("-", result.to_outline()).backtest_result)
     except engine.Stopped:
         raise _stopped(worker) from None
     except engine.ConfigError as error:

@@ -86,7 +86,7 @@ class Recomputing:
         except Exception as error:
             failure: JobFailure = as_failure(error)
             return Comparison(digest_matches=False, data_matches=False, problem=failure.message)
-        fingerprint = result.to_document()["dataFingerprint"]
+        fingerprint = result.to_outline()["dataFingerprint"]
         return Comparison(
             digest_matches=result.result_digest == stored.result_digest,
             data_matches=fingerprint == stored.backtest_result.get("dataFingerprint"),

@@ -3,10 +3,11 @@
 Figures and digests were computed from the complete series before anything is cut here.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from engine.lists import LazyList
 from worker.jobs.errors import ErrorCode, JobFailure
 from worker.jobs.states import EnumStyle
 from worker.services.document_size import document_size, value_size
@@ -29,7 +30,10 @@ Columns = Mapping[str, Sequence[object]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultDocument:
-    """``backtest_result`` for the store, and the complete series that did not fit, by name."""
+    """``backtest_result`` for the store, and the complete series that did not fit, by name.
+
+    A series is made when it is asked for, since not everybody wants to keep it.
+    """
 
     backtest_result: Mapping[str, Any]
     complete: Mapping[str, Columns]
@@ -59,7 +63,7 @@ _CUTS = (
 def build_result_document(
     job_id: str, result: Mapping[str, Any], enum_style: EnumStyle = EnumStyle.PLAIN
 ) -> ResultDocument:
-    """Cut a complete result so that its document stays under 900 KiB.
+    """Cut a complete result, or its outline, so that its document stays under 900 KiB.
 
     Curves are thinned with their extremes kept, tables keep their first rows; ``truncated`` names
     every shortened list with its full length.
@@ -82,11 +86,7 @@ def build_result_document(
         document = _spelled(_shortened(result, limits), enum_style)
     return ResultDocument(
         backtest_result=document,
-        complete={
-            name: columns(result)
-            for name, columns in _ARTIFACTS.items()
-            if name in document["truncated"]
-        },
+        complete=_Complete(result, [name for name in _ARTIFACTS if name in document["truncated"]]),
     )
 
 
@@ -98,15 +98,20 @@ def _shortened(result: Mapping[str, Any], limits: Mapping[str, int]) -> dict[str
         holder = _holder(document, cut)
         full = holder.get(cut.name) or []
         most = limits[cut.name]
+        names = [name for name in (cut.name, *cut.beside) if name in holder]
         if len(full) <= most:
+            holder.update({name: list(holder[name]) for name in names if holder[name]})
             continue
         kept = keep_extremes(full, most) if cut.is_curve else range(most)
-        for name in (cut.name, *cut.beside):
+        for name in names:
             truncated[name] = len(full)
-            complete = holder[name]
-            holder[name] = [complete[index] for index in kept]
+            holder[name] = _at(holder[name], kept)
     document["truncated"] = truncated
     return document
+
+
+def _at(full: Sequence[Any], places: Sequence[int]) -> list[Any]:
+    return full.at(places) if isinstance(full, LazyList) else [full[place] for place in places]
 
 
 def _holder(document: Mapping[str, Any], cut: _Cut) -> Any:
@@ -149,7 +154,7 @@ def _dart(enumeration: str, value: str | None) -> str | None:
 
 
 def _equity_columns(result: Mapping[str, Any]) -> Columns:
-    return {"time": result["equityTimestamps"], "equity": result["equityCurve"]}
+    return {"time": list(result["equityTimestamps"]), "equity": list(result["equityCurve"])}
 
 
 def _price_columns(result: Mapping[str, Any]) -> Columns:
@@ -158,7 +163,7 @@ def _price_columns(result: Mapping[str, Any]) -> Columns:
 
 def _table_columns(name: str) -> Callable[[Mapping[str, Any]], Columns]:
     def columns(result: Mapping[str, Any]) -> Columns:
-        rows = result[name]
+        rows = list(result[name])
         names = dict.fromkeys(key for row in rows for key in row)
         return {key: [row.get(key) for row in rows] for key in names}
 
@@ -171,3 +176,22 @@ _ARTIFACTS: Mapping[str, Callable[[Mapping[str, Any]], Columns]] = {
     "cycles": _table_columns("cycles"),
     "pricePath": _price_columns,
 }
+
+
+class _Complete(Mapping[str, Columns]):
+    """The artifacts of these names, each made when it is read."""
+
+    def __init__(self, result: Mapping[str, Any], names: Sequence[str]) -> None:
+        self._result = result
+        self._names = names
+
+    def __getitem__(self, name: str) -> Columns:
+        if name not in self._names:
+            raise KeyError(name)
+        return _ARTIFACTS[name](self._result)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)

@@ -139,7 +139,7 @@ class Runner:
         result = self._backtesting.run(
             job.config_used, on_progress=keeper.report, should_stop=keeper.should_stop
         )
-        document = build_result_document(job.job_id, result.to_document(), job.enum_style)
+        document = build_result_document(job.job_id, result.to_outline(), job.enum_style)
         artifacts = {
             name: self._artifacts.put(f"{job.job_id}/{job.attempt}/{name}", columns)
             for name, columns in document.complete.items()
