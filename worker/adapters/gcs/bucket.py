@@ -14,8 +14,8 @@ from worker.jobs.errors import BucketUnavailable
 
 SCHEME = "gs://"
 
-#: How long one call is repeated, in seconds, before the bucket counts as unavailable. Well below
-#: the shortest time-out of a job, and a job beats while it waits.
+#: How long one call is repeated, in seconds, before the bucket counts as unavailable. A job goes on
+#: beating while it waits.
 RETRY_SECONDS = 30.0
 
 _SHOWN_CHARACTERS = 300
