@@ -80,7 +80,10 @@ def test_moments_are_those_of_exact_arithmetic(values: list[float]) -> None:
 @given(values=returns, holes=st.sets(st.integers(0, 49)))
 def test_what_is_no_number_is_left_out_of_moments(values: list[float], holes: set[int]) -> None:
     with_holes = np.insert(np.array(values), [hole % len(values) for hole in holes], NAN)
-    assert moments(with_holes) == moments(np.array(values))
+    found, expected = moments(with_holes), moments(np.array(values))
+    # A block that begins with a hole is summed around 0, so mean and deviation round differently.
+    assert found[:2] == pytest.approx(expected[:2], abs=1e-14)
+    assert found[2:] == expected[2:]
 
 
 def test_one_return_has_no_deviation_and_none_has_no_mean() -> None:
