@@ -1,162 +1,187 @@
 """Jobs a second through claim and finish, for each store, beside a bare loop over its driver.
 
-    python -m benchmarks.job_store [JOBS] [THREADS]
+    python -m benchmarks.job_store [JOBS [sqlite|postgresql|firestore]]
 
-The bare loops run the same two transactions (pick and mark the best queued row; mark it done and
-insert its result) as plain SQL without objects, checks or mapping, and only in one thread: the
-ratio is the price of the store's own work.
+Both empty a queue of the same jobs in the same tables, in turns, and the better of two runs counts;
+the ratio is the bare loop's time over the store's. Workers are processes. Then: how long a claim
+takes with many jobs queued.
 """
 
+import multiprocessing
 import os
-import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.synchronize import Barrier
 
-import psycopg
+from sqlalchemy import insert
 
+from benchmarks.bare_queue import postgres_loop, sqlite_loop
 from tests.support.emulators import FirestoreEmulator
 from tests.support.jobs import an_admitted_job, claim_best, finish
 from tests.support.postgres import PostgresServer
 from worker.adapters.firestore import FirestoreJobStore
 from worker.adapters.sql import SqlJobStore
+from worker.adapters.sql.connection import connect, writing
+from worker.adapters.sql.mapping import job_row
+from worker.adapters.sql.tables import jobs
+from worker.jobs.job import Job
 from worker.ports import JobStore
 
-RESULT = '{"totalReturn":0.25,"equityCurve":[100.0,125.0],"cycles":[]}'
+ROUNDS = 2
+#: Connects to a database; what it gives runs the queue empty.
+Loop = Callable[[str], Callable[[], int]]
 
-CREATE = (
-    "CREATE TABLE bare_jobs (id TEXT PRIMARY KEY, status TEXT, place REAL, revision INTEGER)",
-    "CREATE INDEX bare_queue ON bare_jobs (status, place)",
-    "CREATE TABLE bare_results (id TEXT PRIMARY KEY, body TEXT)",
-)
+_start: Barrier
 
 
-def rate(jobs: int, work: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    work()
-    return jobs / (time.perf_counter() - started)
+def fill(url: str, crowd: Sequence[Job]) -> None:
+    """Many jobs at once."""
+    engine = connect(url)
+    with writing(engine) as connection:
+        rows = [job_row(job, job.admitted_at or job.created_at) for job in crowd]  # type: ignore[arg-type]
+        connection.execute(insert(jobs), rows)
+    engine.dispose()
 
 
-def through(store: JobStore, jobs: int, threads: int) -> float:
-    """Jobs a second when ``threads`` workers empty a queue of ``jobs``."""
-    for number in range(jobs):
-        store.create(an_admitted_job(f"t{threads}-{number}", float(number)))
+def queue(count: int, name: str) -> list[Job]:
+    return [an_admitted_job(f"{name}-{number}", float(number)) for number in range(count)]
 
-    def work(number: int) -> int:
-        done = 0
-        while (claimed := claim_best(store, worker_id=f"w{number}")) is not None:
-            finish(store, claimed)
-            done += 1
+
+def store_loop(url: str) -> Callable[[], int]:
+    """What runs the queue empty through the store, connected."""
+    store = SqlJobStore(url)
+    store.get("warm")
+
+    def empty() -> int:
+        done = drain(store)
+        store.close()
         return done
 
-    with ThreadPoolExecutor(threads) as crew:
-        started = time.perf_counter()
-        done = sum(crew.map(work, range(threads)))
-        seconds = time.perf_counter() - started
-    assert done == jobs, f"{done} of {jobs} jobs ran"
-    return jobs / seconds
+    return empty
 
 
-def bare_sqlite(file: str, jobs: int) -> float:
-    connection = sqlite3.connect(file, isolation_level=None)
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=NORMAL")
-    for statement in CREATE:
-        connection.execute(statement)
-    for number in range(jobs):
-        connection.execute(
-            "INSERT INTO bare_jobs VALUES (?, 'queued', ?, 1)", (f"j{number}", number)
-        )
-
-    def work() -> None:
-        for _ in range(jobs):
-            connection.execute("BEGIN IMMEDIATE")
-            (job_id,) = connection.execute(
-                "SELECT id FROM bare_jobs WHERE status = 'queued' ORDER BY place LIMIT 1"
-            ).fetchone()
-            connection.execute(
-                "UPDATE bare_jobs SET status = 'running', revision = 2 WHERE id = ?", (job_id,)
-            )
-            connection.execute("COMMIT")
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute(
-                "UPDATE bare_jobs SET status = 'completed', revision = 3 "
-                "WHERE id = ? AND revision = 2",
-                (job_id,),
-            )
-            connection.execute("INSERT INTO bare_results VALUES (?, ?)", (job_id, RESULT))
-            connection.execute("COMMIT")
-
-    measured = rate(jobs, work)
-    connection.close()
-    return measured
+def drain(store: JobStore) -> int:
+    done = 0
+    while (claimed := claim_best(store, worker_id=f"w{os.getpid()}")) is not None:
+        finish(store, claimed)
+        done += 1
+    return done
 
 
-def bare_postgres(url: str, jobs: int) -> float:
-    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
-        for statement in CREATE:
-            connection.execute(statement)
-        for number in range(jobs):
-            connection.execute(
-                "INSERT INTO bare_jobs VALUES (%s, 'queued', %s, 1)", (f"j{number}", number)
-            )
-
-        def work() -> None:
-            for _ in range(jobs):
-                with connection.transaction():
-                    row = connection.execute(
-                        "SELECT id FROM bare_jobs WHERE status = 'queued' ORDER BY place LIMIT 1 "
-                        "FOR UPDATE SKIP LOCKED"
-                    ).fetchone()
-                    assert row is not None
-                    connection.execute(
-                        "UPDATE bare_jobs SET status = 'running', revision = 2 WHERE id = %s", row
-                    )
-                with connection.transaction():
-                    connection.execute(
-                        "UPDATE bare_jobs SET status = 'completed', revision = 3 "
-                        "WHERE id = %s AND revision = 2",
-                        row,
-                    )
-                    connection.execute("INSERT INTO bare_results VALUES (%s, %s)", (row[0], RESULT))
-
-        return rate(jobs, work)
+def meet(barrier: Barrier) -> None:
+    global _start
+    _start = barrier
 
 
-def report(name: str, store: JobStore, jobs: int, threads: int, bare: float | None) -> None:
-    alone, together = through(store, jobs, 1), through(store, jobs, threads)
-    beside = "" if bare is None else f"   bare loop {bare:7.0f}/s, ratio {alone / bare:.2f}"
-    print(f"{name:<20} 1 worker {alone:6.0f}/s   {threads} workers {together:6.0f}/s{beside}")
+def together(loop: Loop, target: str) -> tuple[float, float, int]:
+    """When one worker began and ended, and how many jobs it ran."""
+    empty = loop(target)
+    _start.wait(60)
+    began = time.monotonic()
+    done = empty()
+    return began, time.monotonic(), done
+
+
+def seconds_to_empty(loop: Loop, target: str, workers: int, count: int) -> float:
+    """From the first worker's start to the last one's end."""
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(workers)
+    with ProcessPoolExecutor(workers, context, initializer=meet, initargs=(barrier,)) as crew:
+        parts = list(crew.map(together, [loop] * workers, [target] * workers))
+    assert sum(done for _, _, done in parts) == count
+    return max(end for _, end, _ in parts) - min(began for began, _, _ in parts)
+
+
+def compare(name: str, url: str, target: str, bare: Loop, count: int, workers: int) -> None:
+    """``target`` is how the bare loop names the database at ``url``."""
+    best = dict.fromkeys(("store", "bare"), float("inf"))
+    for number in range(ROUNDS):
+        for who, loop, place in (("store", store_loop, url), ("bare", bare, target)):
+            fill(url, queue(count, f"{who}{workers}-{number}"))
+            best[who] = min(best[who], seconds_to_empty(loop, place, workers, count))
+    print(
+        f"{name:<12} {workers} workers  store {count / best['store']:6.0f}/s   "
+        f"bare loop {count / best['bare']:6.0f}/s   ratio {best['bare'] / best['store']:.2f}"
+    )
+
+
+def claim_times(name: str, url: str, depth: int, claims: int = 300) -> None:
+    """Claims at a queue of ``depth`` jobs, each put back before the next."""
+    store = SqlJobStore(url)
+    fill(url, queue(depth, f"deep{depth}"))
+    taken = []
+    for number in range(claims):
+        began = time.perf_counter()
+        claimed = claim_best(store)
+        taken.append(time.perf_counter() - began)
+        assert claimed is not None
+        finish(store, claimed)
+        store.create(an_admitted_job(f"again{depth}-{number}", depth + 1.0))
     store.close()
+    taken.sort()
+    median, p95 = (taken[int(claims * part)] * 1000 for part in (0.5, 0.95))
+    print(f"{name:<12} {depth:>6} queued  claim p50 {median:.2f} ms   p95 {p95:.2f} ms")
 
 
-def main(jobs: int, threads: int) -> None:
-    print(f"claim + finish, {jobs} jobs a run")
+def sqlite(count: int) -> None:
     with tempfile.TemporaryDirectory() as directory:
-        bare = bare_sqlite(f"{directory}/bare.db", jobs)
-        store = SqlJobStore(f"sqlite:///{directory}/jobs.db")
-        report("SQLite", store, jobs, threads, bare)
+        file = f"{directory}/jobs.db"
+        SqlJobStore(f"sqlite:///{file}").close()
+        compare("SQLite", f"sqlite:///{file}", file, sqlite_loop, count, 1)
+        for depth in (100, 100_000):
+            url = f"sqlite:///{directory}/deep{depth}.db"
+            SqlJobStore(url).close()
+            claim_times("SQLite", url, depth)
+
+
+def postgresql(count: int) -> None:
     server = PostgresServer()
     try:
-        url = server.url(server.new_database())
-        bare = bare_postgres(url, jobs)
-        store = SqlJobStore(url)
-        store.create_schema()
-        report("PostgreSQL", store, jobs, threads, bare)
+        url = _migrated(server)
+        compare("PostgreSQL", url, url, postgres_loop, count, 1)
+        compare("PostgreSQL", url, url, postgres_loop, count, 8)
+        for depth in (100, 100_000):
+            claim_times("PostgreSQL", _migrated(server), depth)
     finally:
         server.stop()
+
+
+def _migrated(server: PostgresServer) -> str:
+    url = server.url(server.new_database())
+    store = SqlJobStore(url)
+    store.create_schema()
+    store.close()
+    return url
+
+
+def firestore(count: int) -> None:
     emulator = FirestoreEmulator()
     try:
         os.environ["FIRESTORE_EMULATOR_HOST"] = emulator.host
         emulator.warm_up()
-        documents = FirestoreJobStore(emulator.new_project())
-        report("Firestore emulator", documents, jobs, threads, None)
+        store = FirestoreJobStore(emulator.new_project())
+        for job in queue(count, "f"):
+            store.create(job)
+        began = time.monotonic()
+        drain(store)
+        print(f"Firestore emulator  1 worker  {count / (time.monotonic() - began):.0f}/s")
+        store.close()
     finally:
         emulator.stop()
 
 
+def main(count: int, only: str) -> None:
+    print(f"claim + finish, {count} jobs a run")
+    for measure in (sqlite, postgresql, firestore):
+        if only in ("", measure.__name__):
+            measure(count)
+
+
 if __name__ == "__main__":
-    given = [int(text) for text in sys.argv[1:]]
-    main(jobs=given[0] if given else 300, threads=given[1] if len(given) > 1 else 8)
+    main(
+        count=int(sys.argv[1]) if len(sys.argv) > 1 else 1000,
+        only=sys.argv[2] if len(sys.argv) > 2 else "",
+    )

@@ -200,30 +200,3 @@ def test_a_server_that_is_not_there_is_a_store_that_does_not_answer() -> None:
     with pytest.raises(StoreUnavailable):
         store.create(a_job("j1"))
     store.close()
-
-
-QUEUE = (
-    "SELECT * FROM backtest_jobs WHERE status = 'queued' AND lane = 'push' "
-    "AND engine_version IN ('1.0.0') AND rank IS NOT NULL ORDER BY rank, job_id LIMIT 1"
-)
-OWN = (
-    "SELECT * FROM backtest_jobs WHERE user_id = 'ann' AND admitted_at IS NOT NULL "
-    "ORDER BY admitted_at DESC, job_id DESC LIMIT 20"
-)
-
-
-@pytest.mark.parametrize(
-    ("query", "index"), [(QUEUE, "backtest_jobs_queue"), (OWN, "backtest_jobs_of_user")]
-)
-def test_the_queries_walk_an_index_and_sort_nothing(
-    sqlite_store: SqlJobStore, tmp_path: Path, query: str, index: str
-) -> None:
-    with sqlite3.connect(tmp_path / "jobs.db") as connection:
-        plan = " ".join(
-            str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {query}").fetchall()
-        )
-    connection.close()
-
-    assert index in plan
-    assert "TEMP B-TREE" not in plan
-    sqlite_store.close()

@@ -27,10 +27,8 @@ class Write:
 
     def update(self) -> Statement:
         job = self._seen.job
-        after = changed(job, self.change, self._seen.read_at)
         row = change_row(self.change, self.clock)
-        wakes = is_claimable(after) and not is_claimable(job)
-        return self._sql.update(job.job_id, self._seen.version, row, wakes=wakes)
+        return self._sql.update(job.job_id, self._seen.version, row, wakes=self._wakes(job))
 
     def update_with(self, result: Mapping[str, Any]) -> Statement:
         """Together with the result's row, in one statement."""
@@ -46,6 +44,11 @@ class Write:
             raise Conflict(self._seen.job.job_id)
         now = self.clock if isinstance(self.clock, datetime) else row[0].astimezone(UTC)
         return Snapshot(changed(self._seen.job, self.change, now), self._seen.version + 1, now)
+
+    def _wakes(self, job: Job) -> bool:
+        """Whether this write makes a job claimable that was not."""
+        status, rank = self.change.get("status", job.status), self.change.get("rank", job.rank)
+        return status is JobStatus.QUEUED and rank is not None and not is_claimable(job)
 
 
 def is_claimable(job: Job) -> bool:
