@@ -5,7 +5,7 @@ checking a config needs none of them.
 """
 
 from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from engine.candles import Candles
 from engine.config import BacktestConfig
@@ -55,6 +55,7 @@ def run_sweep(
     *,
     rank_by: str = "sharpe",
     keep_best: int = 10,
+    figures: Literal["all", "drawdown", "trades"] = "all",
     threads: int | None = None,
     on_progress: Callable[[float], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
@@ -86,6 +87,7 @@ def run_sweep(
         candles,
         rank_by=rank_by,
         keep_best=keep_best,
+        figures=figures,
         threads=threads,
         on_progress=on_progress,
         should_stop=should_stop,

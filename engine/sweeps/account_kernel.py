@@ -8,9 +8,8 @@ marks. Every number is made by the same operations as in ``engine.fills_kernel``
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
-from engine._jit import kernel
+from engine._jit import inlined, kernel
 from engine.fills_kernel import Intrabar, units_to_open
 from engine.return_kernels import block_spread, merged_squares
 from engine.simulation import FloatArray, IntArray
@@ -27,11 +26,16 @@ RULE_CHOICES = 10
 #: Columns of a variant's account: the position, the sums over bars, the sums over trades.
 (A_CASH, A_UNITS, A_ENTRY_PRICE, A_ENTRY_FEE, A_BEST, A_FEES_PAID, A_EQUITY, A_PEAK, A_LOW,
  A_DEEPEST, A_GROWTH, A_GROWN_PEAK, A_GROWN_LOW, A_GROWN_DEEPEST, A_LOSSES, A_TOTAL, A_SQUARES,
- A_WON, A_LOST, A_GAINED, A_PIVOT, A_SHIFTED, A_SHIFTED_SQUARES) = range(23)  # fmt: skip
-ACCOUNT_NUMBERS = 23
+ A_WON, A_LOST, A_GAINED, A_PIVOT, A_SHIFTED, A_SHIFTED_SQUARES, A_CAPITAL) = range(24)  # fmt: skip
+ACCOUNT_NUMBERS = 24
 (A_SIDE, A_PENDING, A_COMPLETED, A_IS_RUINED, A_RETURNS, A_HELD, A_TRADES, A_WINS,
  A_MOVED) = range(9)  # fmt: skip
 ACCOUNT_COUNTS = 9
+
+#: How much is counted: trades only, the equity's drawdown too, or the returns of every bar too.
+TRADES, DRAWDOWN, RETURNS = range(3)
+#: Far more than rounding can part the equity from the product of its returns.
+GROWTH_MARGIN = 1e-6
 
 _OPTIMISTIC = int(Intrabar.OPTIMISTIC)
 _NEAREST_EXTREME = int(Intrabar.NEAREST_EXTREME)
@@ -49,7 +53,7 @@ def start_accounts(capital: FloatArray, account: FloatArray, counts: IntArray) -
     account[:] = 0.0
     counts[:] = 0
     for row in range(len(capital)):
-        for column in (A_CASH, A_EQUITY, A_PEAK, A_LOW):
+        for column in (A_CASH, A_EQUITY, A_PEAK, A_LOW, A_CAPITAL):
             account[row, column] = capital[row]
         account[row, A_GROWTH] = 1.0
         account[row, A_GROWN_PEAK] = 100.0
@@ -113,22 +117,22 @@ def _place_orders(choices: IntArray, counts: IntArray, planes: Planes, orders: P
         )
 
 
-@kernel
-def _next_bit(words: NDArray[np.uint64], start: int, bars: int) -> int:
-    """The first set bit from ``start`` on, or ``bars`` if there is none before that."""
-    if start >= bars:
-        return bars
-    word = start // WORD_BARS
-    found = words[word] & (_ALL << np.uint64(start % WORD_BARS))
-    while found == 0:
-        word += 1
-        if word * WORD_BARS >= bars:
-            return bars
-        found = words[word]
-    return min(word * WORD_BARS + lowest_bit(found), bars)
+@inlined
+def _next_bit(orders: Planes, row: int, start: int, bars: int) -> int:
+    """The first set bit of a row from ``start`` on, or ``bars`` if there is none before that."""
+    place = bars
+    if start < bars:
+        word = start // WORD_BARS
+        found = orders[row, word] & (_ALL << np.uint64(start % WORD_BARS))
+        while found == 0 and (word + 1) * WORD_BARS < bars:
+            word += 1
+            found = orders[row, word]
+        if found != 0:
+            place = min(word * WORD_BARS + lowest_bit(found), bars)
+    return place
 
 
-@kernel
+@inlined
 def _first_touch(
     begin: int, end: int, side: int, stop_distance: float, target_distance: float,
     trailing: float, entry_price: float, lowest: FloatArray, highest: FloatArray,
@@ -200,18 +204,62 @@ def _touch_price(
 
 
 @kernel
-def _mark(
+def _extremes(begin: int, end: int, bits: IntArray, both: IntArray) -> None:
+    """Write the bits of the lowest and the highest of some prices to ``both``.
+
+    Positive floats are in the order of their bits, and whole numbers are compared by the vector.
+    """
+    lowest = bits[begin]
+    highest = bits[begin]
+    for bar in range(begin + 1, end):
+        lowest = min(lowest, bits[bar])
+        highest = max(highest, bits[bar])
+    both[0] = lowest
+    both[1] = highest
+
+
+@kernel
+def _scan_drawdown(
+    begin: int, end: int, cash: float, holding: float, close: FloatArray, account: FloatArray
+) -> None:
+    """Follow the equity's peaks and lows from bar to bar."""
+    peak = account[A_PEAK]
+    low = account[A_LOW]
+    for bar in range(begin, end):
+        value = cash + holding * close[bar]
+        if value >= peak:
+            account[A_DEEPEST] = min(account[A_DEEPEST], (low - peak) / peak)
+            peak = value
+            low = value
+        low = min(low, value)
+    account[A_PEAK] = peak
+    account[A_LOW] = low
+
+
+@kernel
+def _scan_growth(count: int, growth: float, returns: FloatArray, account: FloatArray) -> None:
+    """The same for the growth of 100 at ``returns``."""
+    peak = account[A_GROWN_PEAK]
+    low = account[A_GROWN_LOW]
+    for place in range(count):
+        growth *= 1.0 + returns[place]
+        grown = growth * 100.0
+        if grown > peak:
+            account[A_GROWN_DEEPEST] = min(account[A_GROWN_DEEPEST], (low - peak) / peak)
+            peak = grown
+            low = grown
+        low = min(low, grown)
+    account[A_GROWN_PEAK] = peak
+    account[A_GROWN_LOW] = low
+
+
+@kernel
+def _sum_returns(
     begin: int, end: int, tile: int, cash: float, holding: float, close: FloatArray,
     returns: FloatArray, account: FloatArray, counts: IntArray,
-) -> int:  # fmt: skip
-    """Count the closes of bars begin … end − 1, held with ``cash`` and ``holding`` units.
-
-    Stops before a bar that ends in ruin and returns it, else −1.
-    """
-    if begin >= end:
-        return -1
-    value = cash + holding * close[begin]
-    returns[0] = value / account[A_EQUITY] - 1.0
+) -> None:  # fmt: skip
+    """Write the returns of bars begin … end − 1 and add them up in their order."""
+    returns[0] = (cash + holding * close[begin]) / account[A_EQUITY] - 1.0
     for bar in range(begin + 1, end):
         returns[bar - begin] = (cash + holding * close[bar]) / (
             cash + holding * close[bar - 1]
@@ -220,97 +268,95 @@ def _mark(
         account[A_PIVOT] = returns[0]
     pivot = account[A_PIVOT]
     shifted = account[A_SHIFTED]
-    shifted_squares = account[A_SHIFTED_SQUARES]
+    squares = account[A_SHIFTED_SQUARES]
     losses = account[A_LOSSES]
     growth = account[A_GROWTH]
-    peak = account[A_PEAK]
-    low = account[A_LOW]
-    grown_peak = account[A_GROWN_PEAK]
-    grown_low = account[A_GROWN_LOW]
     moved = 0
-    ruin = -1
-    bar = begin
-    while bar < end:
-        value = cash + holding * close[bar]
-        if value <= 0.0:
-            ruin = bar
-            break
-        change = returns[bar - begin]
+    for place in range(end - begin):
+        change = returns[place]
         is_move = change != 0.0
         distance = change - pivot if is_move else 0.0
         moved += is_move
         shifted += distance
-        shifted_squares += distance * distance
-        loss = min(change, 0.0)
+        squares += distance * distance
+        loss = change if change < 0.0 else 0.0
         losses += loss * loss
         growth *= 1.0 + change
-        if value >= peak:
-            account[A_DEEPEST] = min(account[A_DEEPEST], (low - peak) / peak)
-            peak = value
-            low = value
-        low = min(low, value)
-        grown = growth * 100.0
-        if grown > grown_peak:
-            account[A_GROWN_DEEPEST] = min(
-                account[A_GROWN_DEEPEST], (grown_low - grown_peak) / grown_peak
-            )
-            grown_peak = grown
-            grown_low = grown
-        grown_low = min(grown_low, grown)
-        bar += 1
     account[A_SHIFTED] = shifted
-    account[A_SHIFTED_SQUARES] = shifted_squares
+    account[A_SHIFTED_SQUARES] = squares
     account[A_LOSSES] = losses
     account[A_GROWTH] = growth
-    account[A_PEAK] = peak
-    account[A_LOW] = low
-    account[A_GROWN_PEAK] = grown_peak
-    account[A_GROWN_LOW] = grown_low
     counts[A_MOVED] += moved
-    counts[A_HELD] += bar - begin
-    if bar > begin:
-        account[A_EQUITY] = cash + holding * close[bar - 1]
+
+
+@inlined
+def _mark(
+    begin: int, end: int, tile: int, depth: int, cash: float, holding: float, close: FloatArray,
+    close_bits: IntArray, returns: FloatArray, floats: FloatArray, both: IntArray,
+    account: FloatArray, counts: IntArray,
+) -> int:  # fmt: skip
+    """Count the closes of bars begin … end − 1, held with ``cash`` and ``holding`` units.
+
+    Stops before a bar that ends in ruin and returns it, else −1. Equity rises or falls with the
+    close, rounding included, so the extremes of the closes tell what need not be looked at.
+    """
+    ruin = -1
+    least = math.inf
+    most = math.inf
+    # What is bought with cash of its own is worth something at any price.
+    if begin < end and (depth >= DRAWDOWN or holding < 0.0 or cash < 0.0):
+        _extremes(begin, end, close_bits, both)
+        least = cash + holding * (floats[0] if holding > 0.0 else floats[1])
+        if least <= 0.0:
+            ruin = begin
+            while cash + holding * close[ruin] > 0.0:
+                ruin += 1
+            end = ruin
+            if begin < end:
+                _extremes(begin, end, close_bits, both)
+                least = cash + holding * (floats[0] if holding > 0.0 else floats[1])
+        most = cash + holding * (floats[1] if holding > 0.0 else floats[0])
+    if begin >= end:
+        return ruin
+    if depth >= DRAWDOWN:
+        if most >= account[A_PEAK]:
+            _scan_drawdown(begin, end, cash, holding, close, account)
+        else:
+            account[A_LOW] = min(account[A_LOW], least)
+    if depth >= RETURNS:
+        growth = account[A_GROWTH]
+        _sum_returns(begin, end, tile, cash, holding, close, returns, account, counts)
+        # The growth of 100 is the equity but for rounding, of which the margin has plenty.
+        scale = 100.0 / account[A_CAPITAL]
+        if (
+            most * scale * (1.0 + GROWTH_MARGIN) >= account[A_GROWN_PEAK]
+            or least * scale * (1.0 - GROWTH_MARGIN) <= account[A_GROWN_LOW]
+        ):
+            _scan_growth(end - begin, growth, returns, account)
+    counts[A_HELD] += end - begin
+    account[A_EQUITY] = cash + holding * close[end - 1]
     return ruin
 
 
-@kernel
-def _mark_flat(bar: int, tile: int, account: FloatArray, counts: IntArray) -> None:
+@inlined
+def _mark_flat(
+    bar: int, tile: int, depth: int, returns: FloatArray, close: FloatArray, account: FloatArray,
+    counts: IntArray,
+) -> None:  # fmt: skip
     """Count the close of the bar on which a position ended."""
     cash = account[A_CASH]
-    before = account[A_EQUITY]
-    change = cash / before - 1.0
-    if bar == tile:
-        account[A_PIVOT] = change
-    if change != 0.0:
-        distance = change - account[A_PIVOT]
-        counts[A_MOVED] += 1
-        account[A_SHIFTED] += distance
-        account[A_SHIFTED_SQUARES] += distance * distance
-        if change < 0.0:
-            account[A_LOSSES] += change * change
-        account[A_GROWTH] *= 1.0 + change
+    if depth >= DRAWDOWN:
+        _scan_drawdown(bar, bar + 1, cash, 0.0, close, account)
+    if depth >= RETURNS:
+        growth = account[A_GROWTH]
+        _sum_returns(bar, bar + 1, tile, cash, 0.0, close, returns, account, counts)
+        _scan_growth(1, growth, returns, account)
     account[A_EQUITY] = cash
-    if cash >= account[A_PEAK]:
-        account[A_DEEPEST] = min(
-            account[A_DEEPEST], (account[A_LOW] - account[A_PEAK]) / account[A_PEAK]
-        )
-        account[A_PEAK] = cash
-        account[A_LOW] = cash
-    account[A_LOW] = min(account[A_LOW], cash)
-    grown = account[A_GROWTH] * 100.0
-    if grown > account[A_GROWN_PEAK]:
-        account[A_GROWN_DEEPEST] = min(
-            account[A_GROWN_DEEPEST],
-            (account[A_GROWN_LOW] - account[A_GROWN_PEAK]) / account[A_GROWN_PEAK],
-        )
-        account[A_GROWN_PEAK] = grown
-        account[A_GROWN_LOW] = grown
-    account[A_GROWN_LOW] = min(account[A_GROWN_LOW], grown)
     if cash <= 0.0:
         counts[A_IS_RUINED] = 1
 
 
-@kernel
+@inlined
 def _close_position(price: float, rules: FloatArray, account: FloatArray, counts: IntArray) -> None:
     side = counts[A_SIDE]
     units = account[A_UNITS]
@@ -330,7 +376,7 @@ def _close_position(price: float, rules: FloatArray, account: FloatArray, counts
     account[A_UNITS] = 0.0
 
 
-@kernel
+@inlined
 def _open_position(
     wanted: int, market: float, rules: FloatArray, choices: IntArray, account: FloatArray,
     counts: IntArray,
@@ -359,17 +405,17 @@ def _open_position(
     return True
 
 
-@kernel
-def _has_bit(words: NDArray[np.uint64], place: int) -> bool:
-    return bool((words[place // WORD_BARS] >> np.uint64(place % WORD_BARS)) & _ONE)
+@inlined
+def _has_bit(orders: Planes, row: int, place: int) -> bool:
+    return bool((orders[row, place // WORD_BARS] >> np.uint64(place % WORD_BARS)) & _ONE)
 
 
-@kernel
+@inlined
 def _run_variant(
     first: int, last: int, open_: FloatArray, high: FloatArray, low: FloatArray,
     close: FloatArray, lowest: FloatArray, highest: FloatArray, rules: FloatArray,
     choices: IntArray, account: FloatArray, counts: IntArray, orders: Planes,
-    returns: FloatArray,
+    returns: FloatArray, close_bits: IntArray, floats: FloatArray, both: IntArray, depth: int,
 ) -> None:  # fmt: skip
     """Run bars first … last − 1 of one variant, whose orders are placed."""
     bars = last - first
@@ -394,15 +440,15 @@ def _run_variant(
             )
             bar = last
             if may_open:
-                bar = first + _next_bit(orders[_FLAT], next_order - first, bars)
+                bar = first + _next_bit(orders, _FLAT, next_order - first, bars)
             if exited >= 0 and bar > exited:
-                _mark_flat(exited, first, account, counts)
+                _mark_flat(exited, first, depth, returns, close, account, counts)
                 exited = -1
                 if counts[A_IS_RUINED] != 0:
                     bar = last
             if bar >= last:
                 break
-            wanted = 1 if _has_bit(orders[_LONG], bar - first) else -1
+            wanted = 1 if _has_bit(orders, _LONG, bar - first) else -1
             next_order = bar + 1
             if _open_position(wanted, market[bar], rules, choices, account, counts):
                 exited = -1
@@ -410,8 +456,8 @@ def _run_variant(
                 live_from = bar + live_after
             continue
 
-        leave = orders[_LEAVE_LONG] if side > 0 else orders[_LEAVE_SHORT]
-        order = first + _next_bit(leave, next_order - first, bars)
+        leave = _LEAVE_LONG if side > 0 else _LEAVE_SHORT
+        order = first + _next_bit(orders, leave, next_order - first, bars)
         touched = -1
         if has_levels:
             touched = _first_touch(
@@ -421,8 +467,8 @@ def _run_variant(
         end = order if touched < 0 else touched
         at_end = closes_now and end >= last
         ruin = _mark(
-            mark_from, last - 1 if at_end else end, first, account[A_CASH],
-            side * account[A_UNITS], close, returns, account, counts,
+            mark_from, last - 1 if at_end else end, first, depth, account[A_CASH],
+            side * account[A_UNITS], close, close_bits, returns, floats, both, account, counts,
         )  # fmt: skip
         if ruin >= 0 or at_end:
             exited = ruin if ruin >= 0 else last - 1
@@ -444,7 +490,7 @@ def _run_variant(
             _close_position(market[order] * (1.0 - side * slippage), rules, account, counts)
             exited = order
             next_order = order + 1
-            reverses = _has_bit(orders[_SHORT] if side > 0 else orders[_LONG], order - first)
+            reverses = _has_bit(orders, _SHORT if side > 0 else _LONG, order - first)
             if (
                 reverses
                 and (max_cycles == 0 or counts[A_COMPLETED] < max_cycles)
@@ -462,18 +508,21 @@ def run_tile(
     first: int, last: int, open_: FloatArray, high: FloatArray, low: FloatArray,
     close: FloatArray, lowest: FloatArray, highest: FloatArray, rules: FloatArray,
     choices: IntArray, account: FloatArray, counts: IntArray, planes: Planes, orders: Planes,
-    returns: FloatArray,
+    returns: FloatArray, both: IntArray, depth: int, begin_row: int, end_row: int,
 ) -> None:  # fmt: skip
-    """Run bars first … last − 1, a tile, of all variants.
+    """Run bars first … last − 1, a tile, of the variants in rows begin_row … end_row − 1.
 
     Args:
         open_, high, low, close: all bars; ``lowest`` and ``highest`` those of open and range.
         rules, choices: (V, RULE_NUMBERS) and (V, RULE_CHOICES), one row a variant.
         account, counts: (V, ACCOUNT_NUMBERS) and (V, ACCOUNT_COUNTS), kept up.
         planes: the tile's conditions.
-        orders, returns: scratch of (ORDER_ROWS, TILE_WORDS) and TILE_BARS.
+        orders, returns, both: scratch of (ORDER_ROWS, TILE_WORDS), TILE_BARS and 2.
+        depth: TRADES, DRAWDOWN or RETURNS.
     """
-    for row in range(len(rules)):
+    close_bits = close.view(np.int64)
+    floats = both.view(np.float64)
+    for row in range(begin_row, end_row):
         sums, numbers = account[row], counts[row]
         _place_orders(choices[row], numbers, planes, orders)
         sums[A_PIVOT] = 0.0
@@ -482,7 +531,7 @@ def run_tile(
         numbers[A_MOVED] = 0
         _run_variant(
             first, last, open_, high, low, close, lowest, highest, rules[row], choices[row],
-            sums, numbers, orders, returns,
+            sums, numbers, orders, returns, close_bits, floats, both, depth,
         )  # fmt: skip
         some = last - first
         total, squares = block_spread(

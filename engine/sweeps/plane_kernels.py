@@ -88,8 +88,10 @@ def run_steps(
     memory: FloatArray,
     carries: NDArray[np.uint64],
     planes: Planes,
+    begin: int,
+    end: int,
 ) -> None:
-    """Run a program over a tile whose first ``bars`` bars count.
+    """Run steps begin … end − 1 over a tile whose first ``bars`` bars count.
 
     Args:
         steps: (P, STEP_NUMBERS) in the order in which they can be run.
@@ -99,7 +101,7 @@ def run_steps(
         planes: (planes, TILE_WORDS), written. Bits past ``bars`` mean nothing.
     """
     words = (bars + WORD_BARS - 1) // WORD_BARS
-    for place in range(len(steps)):
+    for place in range(begin, end):
         code = steps[place, P_CODE]
         out = steps[place, P_OUT]
         left = steps[place, P_LEFT]

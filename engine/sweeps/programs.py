@@ -39,10 +39,13 @@ def series_of(operand: Operand, indicators: Mapping[str, Indicator]) -> SeriesKe
 
 
 class Program:
-    """Steps and series that grow with every condition that is added."""
+    """Steps that grow with every condition that is added, on series that programs may share.
 
-    def __init__(self) -> None:
-        self.series: dict[SeriesKey, int] = {}
+    ``series``: the row of each.
+    """
+
+    def __init__(self, series: dict[SeriesKey, int]) -> None:
+        self.series = series
         self.plane_count = FIRST_FREE
         self._steps: list[tuple[int, int, int, int, int]] = []
         self._places: dict[tuple[int, int, int, int], int] = {}

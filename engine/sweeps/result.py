@@ -66,8 +66,9 @@ class SweepResult:
     sweep was told to stop: what was finished stays, the rest is ``NOT_RUN``.
     """
 
-    def __init__(self, total: int, rank_by: str) -> None:
+    def __init__(self, total: int, rank_by: str, *, has_digests: bool = True) -> None:
         self.rank_by = rank_by
+        self._has_digests = has_digests
         self.endings: NDArray[np.int8] = np.zeros(total, np.int8)
         self.metrics: dict[str, NDArray[np.float64]] = {
             name: np.full(total, np.nan) for name in SUMMARY_METRICS
@@ -112,9 +113,12 @@ class SweepResult:
         return row
 
     def summary_digest(self, index: int) -> str | None:
-        """A finished variant's digest, that of its single run; None for another."""
+        """A finished variant's digest, that of its single run; None for another.
+
+        There is none either where not all figures were counted.
+        """
         metrics = self.metrics_of(index)
-        if metrics is None:
+        if metrics is None or not self._has_digests:
             return None
         return summary_digest(self._fingerprints[self._data[index]], metrics)
 

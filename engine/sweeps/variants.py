@@ -53,7 +53,7 @@ class Batch:
 
 
 def batches_of(
-    variants: Sequence[Variant], shared: Shared, threads: int
+    variants: Sequence[Variant], shared: Shared, threads: int, depth: int
 ) -> Iterator[Batch | TileBatch | Row]:
     """Work for the threads, and the rows of variants for which there is no data."""
     candidates = []
@@ -66,6 +66,6 @@ def batches_of(
                 yield failure(variant.index, error)
         else:
             others.append(variant)
-    yield from tile_batches(candidates, shared, threads)
+    yield from tile_batches(candidates, shared, threads, depth)
     for first in range(0, len(others), BATCH):
         yield Batch(others[first : first + BATCH], shared)

@@ -157,6 +157,35 @@ def columns(result: SweepResult) -> dict[str, list[Any]]:
     }
 
 
+IN_TRADES = {"totalReturn", "finalEquity", "cagr", "exposure", "tradeCount", "winRate"} | {
+    "profitFactor",
+    "expectancy",
+    "feesPaid",
+}
+
+
+@pytest.mark.parametrize(
+    ("figures", "counted"), [("trades", IN_TRADES), ("drawdown", IN_TRADES | {"maxDrawdown"})]
+)
+def test_fewer_figures_are_the_same_ones(figures: Any, counted: set[str]) -> None:
+    base, variants = random_signal_variants(21, 60)
+    candles = walk(1_500, 4, volatility=0.03)
+    full = run_sweep(base, variants, candles)
+    part = run_sweep(base, variants, candles, figures=figures, rank_by="totalReturn")
+    assert part.endings.tolist() == full.endings.tolist()
+    for name, column in columns(part).items():
+        expected = columns(full)[name] if name in counted else [-9e9] * len(variants)
+        assert column == expected, name
+    assert part.ranking() != []
+    assert part.summary_digest(part.ranking()[0]) is None
+
+
+def test_unknown_figures_are_refused() -> None:
+    figures: Any = "some"
+    with pytest.raises(ConfigError, match="figures: expected one of all, drawdown, trades"):
+        run_sweep(config(), [{}], walk(100), figures=figures)
+
+
 @pytest.mark.parametrize("threads", [1, 2, 5])
 def test_threads_and_order_make_no_difference(threads: int) -> None:
     base, variants = random_signal_variants(11, 50)
