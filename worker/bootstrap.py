@@ -9,10 +9,15 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import engine
 from worker.adapters.system_clock import SystemClock
+from worker.jobs.errors import StoreError
+from worker.jobs.lanes import Rollout
 from worker.ports import (
     ArtifactStore,
     CandleLibrary,
@@ -23,17 +28,32 @@ from worker.ports import (
     Wanted,
 )
 from worker.services.admission import Admission, AdmissionPolicy
+from worker.services.arrivals import Arrivals
 from worker.services.backtesting import Backtesting, EngineCalls
 from worker.services.claiming import Claiming, LeaseOffice
 from worker.services.draining import Bell, Drain, DrainLimits, LocalDrain
+from worker.services.kill_switch import KillSwitch
+from worker.services.quotas import QuotaLimits
 from worker.services.replaying import Recomputing
 from worker.services.run_job import RunLimits, Runner
+from worker.services.sweep.aftermath import Aftermath
+from worker.services.sweep.cancelled import CancelledInQueue
+from worker.services.sweep.leases import ExpiredLeases
+from worker.services.sweep.overdue import Overdue
+from worker.services.sweep.rings import Rings
+from worker.services.sweep.sweeping import LocalSweep, Sweep
+from worker.services.sweep.unadmitted import Unadmitted
+from worker.services.sweep.waiters import Waiters
+from worker.services.waiting import Waiting
 from worker.services.warming import WarmUp
 from worker.settings import OVERHEAD_SECONDS, Settings, is_bucket
 from worker.telemetry import Telemetry
 
+if TYPE_CHECKING:
+    from worker.adapters.sql import SqlJobStore
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Services:
     """What entrypoints work with. ``close`` gives connections back."""
 
@@ -44,6 +64,21 @@ class Services:
     artifacts: ArtifactStore
     clock: Clock
     admission: Admission
+
+    @cached_property
+    def kill_switch(self) -> KillSwitch:
+        """As this process reads it."""
+        return KillSwitch(self.store, self.clock)
+
+    @cached_property
+    def waiting(self) -> Waiting:
+        """Who lets jobs into the queue when there is room."""
+        return Waiting(self.store, self.admission)
+
+    @cached_property
+    def arrivals(self) -> Arrivals:
+        """Who admits and rings."""
+        return Arrivals(self.admission, self.doorbell, self.kill_switch.is_on)
 
     def close(self) -> None:
         self.doorbell.close()
@@ -67,7 +102,7 @@ def build_services(
         doorbell=doorbell or build_doorbell(settings),
         candles=candles or build_candles(settings),
         artifacts=artifacts or build_artifacts(settings),
-        clock=clock or SystemClock(),
+        clock=clock or build_clock(),
         admission=Admission(store, admission_policy(settings), engine.parse_config),
     )
 
@@ -85,18 +120,23 @@ class Worker:
     recomputing: Recomputing
     drain: Drain
     local_drain: LocalDrain | None
+    local_sweep: LocalSweep | None
 
     def start(self) -> None:
-        """Load the kernels, and listen to the bell if it rings in this process."""
+        """Load the kernels; listen to the bell and sweep if nobody outside does."""
         self.warm_up.start()
         if self.local_drain is not None:
             self.local_drain.start()
+        if self.local_sweep is not None:
+            self.local_sweep.start()
 
     def stop(self) -> None:
         """Give the running job back and disconnect."""
         self.shutdown.set()
         if self.local_drain is not None:
             self.local_drain.join(self.services.settings.shutdown_seconds)
+        if self.local_sweep is not None:
+            self.local_sweep.join(self.services.settings.shutdown_seconds)
         self.services.close()
 
 
@@ -106,8 +146,11 @@ def build_worker(
     calls: EngineCalls | None = None,
     limits: RunLimits | None = None,
     on_abandoned: Callable[[], None] = lambda: None,
+    polls: bool = False,
 ) -> Worker:
-    """Wire what runs jobs. ``on_abandoned``: see :class:`Runner`."""
+    """Wire what runs jobs. ``on_abandoned``: see :class:`Runner`. A worker that ``polls`` looks at
+    the queue by itself, every JOB_POLL_INTERVAL_SECONDS at least, whatever its doorbell is.
+    """
     settings = services.settings
     shutdown = threading.Event()
     telemetry = Telemetry()
@@ -130,10 +173,12 @@ def build_worker(
         LeaseOffice(worker_id, settings.lease_seconds).new,
         wanted_jobs(settings),
         requeue_once=settings.reclaim == "requeue_once",
+        paused=services.kill_switch.is_on,
     )
     drain = Drain(
         claiming=claiming,
         runner=runner,
+        waiting=services.waiting,
         doorbell=services.doorbell,
         clock=services.clock,
         limits=drain_limits(settings),
@@ -153,8 +198,44 @@ def build_worker(
             monotonic=services.clock.monotonic,
         ),
         drain=drain,
-        local_drain=_local_drain(services, drain, shutdown),
+        local_drain=_local_drain(services, drain, shutdown, polls),
+        local_sweep=build_local_sweep(services, shutdown, polls=polls),
     )
+
+
+def build_sweep(services: Services) -> Sweep:
+    """Every maintenance job, in the order in which one makes work for the next."""
+    settings, store, admission = services.settings, services.store, services.admission
+    aftermath = Aftermath(services.waiting, services.arrivals.ring)
+    requeue_once = settings.reclaim == "requeue_once"
+    return Sweep(
+        [
+            ExpiredLeases(store, aftermath, requeue_once=requeue_once),
+            Overdue(store, aftermath, longest=settings.job_timeout_seconds),
+            CancelledInQueue(store, aftermath),
+            Unadmitted(store, admission, aftermath),
+            Waiters(store, services.waiting, aftermath),
+            Rings(
+                store,
+                services.doorbell,
+                lane=settings.lane,
+                engine_versions=settings.engine_versions or engine.SUPPORTED_ENGINE_VERSIONS,
+                max_workers=settings.max_workers,
+                paused=services.kill_switch.is_on,
+            ),
+        ],
+        services.clock,
+    )
+
+
+def build_local_sweep(
+    services: Services, shutdown: threading.Event, *, polls: bool = False
+) -> LocalSweep | None:
+    """A sweep in this process, unless a broker's installation has its scheduler for that."""
+    settings = services.settings
+    if settings.doorbell != "local" and not polls:
+        return None
+    return LocalSweep(build_sweep(services), shutdown, settings.sweep_seconds)
 
 
 def engine_calls() -> EngineCalls:
@@ -184,11 +265,16 @@ def drain_limits(settings: Settings) -> DrainLimits:
     return DrainLimits(first=spare, further=settings.drain_seconds)
 
 
-def _local_drain(services: Services, drain: Drain, shutdown: threading.Event) -> LocalDrain | None:
+def _local_drain(
+    services: Services, drain: Drain, shutdown: threading.Event, polls: bool
+) -> LocalDrain | None:
     """Who waits for the bell, if it rings in this process."""
-    if not isinstance(services.doorbell, Bell):
-        return None
-    return LocalDrain(drain, services.doorbell, services.clock, shutdown)
+    bell, clock = services.doorbell, services.clock
+    if polls:
+        own_bell = bell if isinstance(bell, Bell) else build_bell(services.settings)
+        interval = services.settings.job_poll_interval_seconds
+        return LocalDrain(drain, own_bell, clock, shutdown, interval)
+    return LocalDrain(drain, bell, clock, shutdown) if isinstance(bell, Bell) else None
 
 
 def build_store(settings: Settings) -> JobStore:
@@ -197,22 +283,58 @@ def build_store(settings: Settings) -> JobStore:
         from worker.adapters.firestore import FirestoreJobStore
 
         project, database = settings.firestore_target
-        return FirestoreJobStore(project, database)
+        return FirestoreJobStore(project, database, retention(settings))
+    return build_sql_store(settings)
+
+
+def build_sql_store(settings: Settings, *, any_schema: bool = False) -> "SqlJobStore":
+    """The store of a SQL database.
+
+    Raises:
+        SchemaMismatch: it has not the tables that this program needs, unless ``any_schema``.
+        StoreUnavailable: it does not answer.
+    """
     from worker.adapters.sql import SqlJobStore
 
-    return SqlJobStore(settings.store)
+    store = SqlJobStore(settings.store, retention(settings))
+    if any_schema:
+        return store
+    try:
+        store.require_schema()
+    except StoreError:
+        store.close()
+        raise
+    return store
 
 
 def build_doorbell(settings: Settings) -> Doorbell:
     """The doorbell that DOORBELL names."""
     if settings.doorbell == "local":
-        from worker.adapters.local import LocalDoorbell
-
-        return LocalDoorbell()
+        return build_bell(settings)
     from worker.adapters.pubsub import PubSubDoorbell
 
     project, topic = settings.pubsub_target
     return PubSubDoorbell(project, topic)
+
+
+def build_clock() -> Clock:
+    """This machine's."""
+    return SystemClock()
+
+
+def build_bell(settings: Settings) -> Bell:
+    """What a worker can wait on without a broker: the database itself where it can tell."""
+    if settings.store.startswith("postgresql"):
+        from worker.adapters.sql.notifications import NotifyDoorbell
+
+        return NotifyDoorbell(settings.store)
+    if settings.store.startswith("sqlite"):
+        from worker.adapters.file_doorbell import FileDoorbell
+
+        return FileDoorbell(Path(settings.store.removeprefix("sqlite:///")))
+    from worker.adapters.local import LocalDoorbell
+
+    return LocalDoorbell()
 
 
 def build_candles(settings: Settings) -> CandleLibrary:
@@ -250,8 +372,24 @@ def admission_policy(settings: Settings) -> AdmissionPolicy:
         max_priority=settings.client_priority_limit,
         max_timeout_seconds=settings.job_timeout_seconds,
         ageing_seconds=settings.ageing_seconds,
-        lane=settings.lane,
+        rollout=Rollout(
+            lane=settings.lane,
+            rest=settings.rollout_rest,
+            percent=settings.rollout_percent,
+            users=frozenset(settings.rollout_users),
+        ),
+        quotas=QuotaLimits(
+            queued=settings.quota("max_queued_per_user"),
+            running=settings.quota("max_running_per_user"),
+            bars_a_day=settings.quota("max_bars_per_day"),
+        ),
     )
+
+
+def retention(settings: Settings) -> timedelta | None:
+    """How long ended jobs are kept; ``None`` for ever."""
+    days = settings.retention_days
+    return None if days is None else timedelta(days=days)
 
 
 def wanted_jobs(settings: Settings) -> Wanted:

@@ -24,6 +24,15 @@ EMULATOR_VARIABLES = ("FIRESTORE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST", "STORAG
 #: A bucket and perhaps a prefix in it.
 _BUCKET = re.compile(r"gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/[^\s?#]*)?", re.ASCII)
 
+Quota = Literal["max_queued_per_user", "max_running_per_user", "max_bars_per_day"]
+
+#: What each user may have where others than the one on this machine can come.
+DEFAULT_QUOTAS: dict[Quota, int] = {
+    "max_queued_per_user": 1_000,
+    "max_running_per_user": 20,
+    "max_bars_per_day": 2_000_000_000,
+}
+
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 
 
@@ -106,6 +115,14 @@ class Settings(BaseSettings):
     shutdown_seconds: float = Field(
         8, gt=0, description="Time to give the running job back after SIGTERM."
     )
+    max_concurrent_backtests: int = Field(
+        2, ge=1, le=256, description="Processes that a poller runs, each with one job at a time."
+    )
+    job_poll_interval_seconds: float = Field(
+        5,
+        gt=0,
+        description="A poller looks at the queue this often, also when nothing has woken it.",
+    )
     ageing_seconds: int = Field(
         3600, ge=1, description="Seconds of waiting that one step of priority is worth."
     )
@@ -126,7 +143,56 @@ class Settings(BaseSettings):
         "others. Empty: the ones of this installation.",
     )
     lane: Literal["push", "poll"] = Field(
-        "push", description="Lane that admission stamps on jobs and from which this worker claims."
+        "push",
+        description="Lane from which this worker claims, and that admission stamps on the jobs of "
+        "users who have it.",
+    )
+    rollout_percent: float = Field(
+        100,
+        ge=0,
+        le=100,
+        description="Share of the users whose new jobs go to `LANE`, by a stable hash of the user; "
+        "a larger share never takes a user out again.",
+    )
+    rollout_users: CommaSeparated = Field(
+        (), description="Users whose new jobs go to `LANE` whatever the share, comma-separated."
+    )
+    rollout_rest: Literal["push", "poll", "legacy"] = Field(
+        "legacy",
+        description="Lane of all other users' jobs; `legacy` is left to the system that this one "
+        "replaces.",
+    )
+    max_queued_per_user: int | None = Field(
+        None,
+        ge=0,
+        description="Queued jobs that one user may have; one more is `QUOTA_EXCEEDED`. 0: any "
+        "number. Default: 0 on loopback, else 1000.",
+    )
+    max_running_per_user: int | None = Field(
+        None,
+        ge=0,
+        description="Jobs of one user that may run or be next to; more of them wait. 0: any "
+        "number. Default: 0 on loopback, else 20.",
+    )
+    max_bars_per_day: int | None = Field(
+        None,
+        ge=0,
+        description="Bars (times variants) that one user's jobs may cover in 24 hours; a job "
+        "beyond is `QUOTA_EXCEEDED`. 0: any number. Default: 0 on loopback, else 2000000000.",
+    )
+    max_workers: int = Field(
+        10, ge=1, description="Most workers at once: the sweep never rings more often than that."
+    )
+    sweep_seconds: float = Field(
+        60,
+        gt=0,
+        description="Seconds between two sweeps where no scheduler calls `/tasks/sweep`: with "
+        "`DOORBELL=local`, and in `poll`.",
+    )
+    retention_days: int | None = Field(
+        None,
+        ge=1,
+        description="Ended jobs and their results may be gone after so many days. Default: never.",
     )
     local_user: str = Field(
         "local", min_length=1, description="Owner of jobs submitted without authentication."
@@ -151,7 +217,9 @@ class Settings(BaseSettings):
         False, description="Allow local storage, a local doorbell and emulators on Cloud Run."
     )
 
-    @field_validator("oidc_audiences", "oidc_callers", "engine_versions", mode="before")
+    @field_validator(
+        "oidc_audiences", "oidc_callers", "engine_versions", "rollout_users", mode="before"
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -238,6 +306,13 @@ class Settings(BaseSettings):
         if self.max_client_priority is not None:
             return self.max_client_priority
         return 9 if self.on_loopback else 0
+
+    def quota(self, name: Quota) -> int | None:
+        """A limit for each user, ``None`` for no limit."""
+        given: int | None = getattr(self, name)
+        if given is None:
+            return None if self.on_loopback else DEFAULT_QUOTAS[name]
+        return given or None
 
     @property
     def log_style(self) -> Literal["json", "text"]:

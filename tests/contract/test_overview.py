@@ -40,9 +40,8 @@ def wait(store: JobStore, job_id: str, place: float = 0.0, **values: object) -> 
         priority=seen.job.priority,
         lane="push",
         ageing_seconds=3600,
-        waits=True,
     )
-    assert store.commit(seen, change).job.is_waiting
+    assert store.commit(seen, transitions.hold_back(change)).job.is_waiting
 
 
 def ended(store: JobStore, job_id: str, code: ErrorCode) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import engine
+from worker.jobs.lanes import Rollout
 from worker.services.admission import AdmissionPolicy
 
 POLICY = AdmissionPolicy(
@@ -13,7 +14,7 @@ POLICY = AdmissionPolicy(
     max_priority=0,
     max_timeout_seconds=540,
     ageing_seconds=3600,
-    lane="push",
+    rollout=Rollout(lane="push"),
 )
 
 

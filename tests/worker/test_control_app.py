@@ -97,6 +97,7 @@ def test_the_documentation_describes_a_submission(control: Control) -> None:
     assert set(body["examples"]) == {"wheel", "smaCross"}
     assert set(paths) == {
         "/events/firestore",
+        "/tasks/sweep",
         "/v1/backtests",
         "/v1/backtests/{job_id}",
         "/v1/backtests/{job_id}/result",

@@ -241,7 +241,7 @@ def test_admission_accepts_other_deployments_versions_and_claims_only_its_own() 
     assert policy.accepted_versions == ("1.0.0", "2.0.0")
     assert policy.own_versions == ("1.0.0",)
     assert wanted_jobs(settings).engine_versions == ("1.0.0",)
-    assert wanted_jobs(settings).lane == policy.lane == "poll"
+    assert wanted_jobs(settings).lane == policy.rollout.lane == "poll"
     assert admission_policy(load_settings()).accepted_versions == ("1.0.0",)
 
 

@@ -4,6 +4,8 @@ It answers from the store alone, so that one small instance serves many requests
 the workers are busy.
 """
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -11,7 +13,7 @@ from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
 import engine
-from worker.bootstrap import Services
+from worker.bootstrap import Services, build_local_sweep, build_sweep
 from worker.entrypoints import control_events
 from worker.entrypoints.backtest_requests import InvalidFields
 from worker.entrypoints.bodies import MAX_CONFIG_BODY_BYTES
@@ -19,6 +21,8 @@ from worker.entrypoints.caller_auth import machine_caller
 from worker.entrypoints.control_backtests import backtests_router
 from worker.entrypoints.control_events import events_router
 from worker.entrypoints.control_metrics import CONTENT_TYPE, ControlMetrics
+from worker.entrypoints.control_sweep import sweep_router
+from worker.entrypoints.fleet_metrics import FleetMetrics
 from worker.entrypoints.probes import health, package_version
 from worker.entrypoints.problems import (
     BodyLimit,
@@ -38,7 +42,6 @@ from worker.oidc import (
     google_verifier,
 )
 from worker.services.admission import CheckConfig
-from worker.services.arrivals import Arrivals
 from worker.settings import Settings, require_control_auth
 
 
@@ -56,12 +59,20 @@ def create_control_app(
     settings = services.settings
     require_control_auth(settings)
     metrics = ControlMetrics()
-    arrivals = Arrivals(services.admission, services.doorbell)
+    arrivals = services.arrivals
+    fleet = FleetMetrics(services.store, services.clock)
     callers = _machine_callers(settings, fetch)
+    shutdown = threading.Event()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        local_sweep = build_local_sweep(services, shutdown)
+        if local_sweep is not None:
+            local_sweep.start()
         yield
+        shutdown.set()
+        if local_sweep is not None:
+            await asyncio.to_thread(local_sweep.join, settings.shutdown_seconds)
         services.close()
 
     app = FastAPI(
@@ -82,13 +93,17 @@ def create_control_app(
             _current_user(settings, fetch),
         )
     )
+    app.include_router(
+        sweep_router(build_sweep(services), metrics, machine_caller(callers, "sweep"))
+    )
     _add_probes(app, services)
 
     @app.get(
         "/metrics", tags=["machines"], dependencies=[Depends(machine_caller(callers, "metrics"))]
     )
     def counters() -> Response:
-        return Response(metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})
+        figures = metrics.exposition() + fleet.exposition()
+        return Response(figures, headers={"Content-Type": CONTENT_TYPE})
 
     return app
 

@@ -3,6 +3,8 @@
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from worker.services.sweep.sweeping import Swept
+
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 
@@ -29,6 +31,19 @@ class ControlMetrics:
             registry=self._registry,
         )
 
+        self._swept = Counter(
+            "backtest_control_swept",
+            "Jobs that sweeps acted on, and rings they rang, by maintenance job.",
+            ["step"],
+            registry=self._registry,
+        )
+        self._failed_steps = Counter(
+            "backtest_control_failed_sweep_steps",
+            "Maintenance jobs that broke off.",
+            ["step"],
+            registry=self._registry,
+        )
+
     def event(self, outcome: str) -> None:
         self._events.labels(outcome).inc()
         if outcome == "doorbell_unavailable":
@@ -36,6 +51,12 @@ class ControlMetrics:
 
     def submission(self, outcome: str) -> None:
         self._submissions.labels(outcome).inc()
+
+    def swept(self, swept: Swept) -> None:
+        for step, count in swept.done.items():
+            self._swept.labels(step).inc(count)
+        for step in swept.failed:
+            self._failed_steps.labels(step).inc()
 
     def ring_failed(self) -> None:
         self._failed_rings.inc()

@@ -20,7 +20,6 @@ from worker.entrypoints.cli.waiting import wait_for
 from worker.entrypoints.result_text import result_text
 from worker.jobs.job import Job
 from worker.jobs.states import JobStatus
-from worker.services.arrivals import Arrivals
 from worker.services.submission import NewJob, Submission
 from worker.services.warming import WarmUp
 from worker.settings import Settings, load_settings
@@ -91,7 +90,7 @@ def _run_job(services: Services, example: Path) -> Job:
     new = NewJob(user_id=services.settings.local_user, config_used=config)
     job = submission.submit(new).snapshot.job
     click.echo(f"\n{_RULE}\nJob {job.job_id}, from {_shown(example)}: {job.status}")
-    Arrivals(services.admission, services.doorbell).ring(job)
+    services.arrivals.ring(job)
     job = wait_for(services, job, label=str(config["strategyId"]))
     record = services.store.result(job.job_id)
     if job.status is not JobStatus.COMPLETED or record is None:

@@ -15,7 +15,13 @@ from worker.entrypoints.control_metrics import ControlMetrics
 from worker.entrypoints.job_forms import JobSummary
 from worker.entrypoints.problems import Problem
 from worker.entrypoints.user_auth import User
-from worker.jobs.errors import DoorbellUnavailable, JobFailure, RecordRefused
+from worker.jobs.errors import (
+    DoorbellUnavailable,
+    ErrorCode,
+    JobFailure,
+    RecordRefused,
+    StoreUnavailable,
+)
 from worker.jobs.job import Job, ResultRecord
 from worker.jobs.states import JobStatus
 from worker.services.admission import CheckConfig
@@ -38,6 +44,8 @@ class UserBacktests:
     ) -> None:
         self._store = services.store
         self._artifacts = services.artifacts
+        self._clock = services.clock
+        self._waiting = services.waiting
         self._arrivals = arrivals
         self._metrics = metrics
         self._check_config = check_config
@@ -88,9 +96,13 @@ class UserBacktests:
                 errorCode=job.error_code,
             )
         record = self._store.result(job_id)
-        if record is None:
+        if record is None or self._is_over(job):
             raise Problem(410, "The result has expired.")
         return record
+
+    def _is_over(self, job: Job) -> bool:
+        """Whether its time has passed, although nobody has deleted it yet."""
+        return job.expire_at is not None and job.expire_at <= self._clock.now()
 
     def artifact(self, user: User, job_id: str, name: str) -> Iterator[bytes]:
         """A complete series of a result of this user, in pieces."""
@@ -108,6 +120,8 @@ class UserBacktests:
         cancelled = cancel(self._store, job_id)
         if cancelled is None:
             raise Problem(404, "There is no such backtest.")
+        for job in self._waiting.after(cancelled.job):
+            self._ring(job, None)
         return cancelled.job
 
     def _stored(self, user: User, body: object, key: str | None) -> Submitted:
@@ -129,7 +143,8 @@ class UserBacktests:
         except engine.ConfigError as error:
             raise InvalidFields(config_errors(error)) from None
         except JobFailure as failure:
-            raise Problem(422, failure.message, errorCode=failure.code) from None
+            status = 429 if failure.code is ErrorCode.QUOTA_EXCEEDED else 422
+            raise Problem(status, failure.message, errorCode=failure.code) from None
         except RecordRefused as error:
             logger.warning("refused by the store: %s", error, extra={"event": "record_refused"})
             raise Problem(
@@ -144,7 +159,7 @@ class UserBacktests:
         """A failed ring only delays the job until the sweep rings, so it is not an error here."""
         try:
             self._arrivals.ring(job, traceparent)
-        except DoorbellUnavailable as error:
+        except (DoorbellUnavailable, StoreUnavailable) as error:
             self._metrics.ring_failed()
             logger.warning(
                 "the job is admitted, but the ring failed: %s",

@@ -32,12 +32,10 @@ def admit(
     priority: int,
     lane: str,
     ageing_seconds: int,
-    waits: bool = False,
 ) -> JobChange:
     """Give a queued job its place: plain status, clamped priority, stamped version, rank, lane.
 
-    A job that ``waits`` gets neither rank nor lane yet. The rank it gets later is the one it would
-    have had, so waiting costs it no place.
+    A job that has waited gets the rank that it would have had then: waiting costs it no place.
     """
     _require(job, JobStatus.QUEUED, "admitted")
     since = job.admitted_at if job.is_waiting and job.admitted_at else now
@@ -45,9 +43,9 @@ def admit(
         status=JobStatus.QUEUED,
         engine_version=engine_version,
         priority=priority,
-        rank=None if waits else queue_rank(since, priority, ageing_seconds),
+        rank=queue_rank(since, priority, ageing_seconds),
         admitted_at=since,
-        lane=None if waits else lane,
+        lane=lane,
         progress=0.0,
         attempt=job.attempt,
         cancel_requested=job.cancel_requested,
@@ -150,13 +148,18 @@ def expire(job: Job, *, read_at: datetime, requeue_once: bool) -> JobChange:
     )
 
 
-def time_out(job: Job, *, read_at: datetime, limit: float) -> JobChange:
-    """End a job that has run for more than ``limit`` seconds on the store's clock, whoever has it.
+def hold_back(admitted: JobChange) -> JobChange:
+    """The same admission without rank and lane: the job waits outside the queue."""
+    return admitted | JobChange(rank=None, lane=None)
 
-    Its worker loses the lease and writes nothing more.
+
+def time_out(job: Job, *, read_at: datetime, limit: float, slack: float) -> JobChange:
+    """End a job that has run ``slack`` seconds longer than its ``limit``, on the store's clock.
+
+    Its worker, if it lives, loses the lease and writes nothing more.
     """
     _require(job, JobStatus.RUNNING, "timed out")
-    if job.started_at is None or read_at - job.started_at <= timedelta(seconds=limit):
+    if job.started_at is None or read_at - job.started_at <= timedelta(seconds=limit + slack):
         raise IllegalTransition(f"job {job.job_id} still has time")
     if job.cancel_requested:
         return _ended(ErrorCode.CANCELLED, CANCELLED_MESSAGE)

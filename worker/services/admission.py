@@ -16,9 +16,11 @@ from worker.jobs import transitions
 from worker.jobs.changes import changed
 from worker.jobs.errors import Conflict, ErrorCode, JobFailure, RecordRefused
 from worker.jobs.job import Job, JobChange, Snapshot
+from worker.jobs.lanes import OWN_LANES, Rollout
 from worker.jobs.rank import MAX_PRIORITY, MIN_PRIORITY
 from worker.jobs.states import JobStatus
 from worker.ports import JobStore
+from worker.services.quotas import NO_LIMITS, QuotaLimits, Quotas, bars_of
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +47,14 @@ class AdmissionPolicy:
     max_priority: int
     max_timeout_seconds: int
     ageing_seconds: int
-    lane: str
+    rollout: Rollout
+    quotas: QuotaLimits = NO_LIMITS
+
+
+@dataclass(frozen=True, slots=True)
+class _Examined:
+    engine_version: str
+    bars: int
 
 
 class Admission:
@@ -60,6 +69,7 @@ class Admission:
         self._store = store
         self._policy = policy
         self._check_config = check_config
+        self.quotas = Quotas(store, policy.quotas)
 
     def admit_id(self, job_id: str) -> Snapshot | None:
         """Admit the job with this id as far as it needs it; ``None`` for an unknown id."""
@@ -69,13 +79,17 @@ class Admission:
     def admit(self, seen: Snapshot) -> Snapshot:
         """Admit or fail a queued job; any other job is returned as it stands.
 
-        So is one that leaves its store no room for what admission writes.
+        So is one that goes on waiting for room in its owner's quota, and one that leaves its store
+        no room for what admission writes.
         """
         for _ in range(MAX_TRIES):
             if seen.job.status is not JobStatus.QUEUED or seen.job.is_admitted:
                 return seen
+            change = self.place(seen.job, seen.read_at)
+            if seen.job.is_waiting and _keeps_waiting(change):
+                return seen
             try:
-                admitted = self._store.commit(seen, self.decide(seen.job, seen.read_at))
+                admitted = self._store.commit(seen, change)
             except Conflict:
                 again = self._store.get(seen.job.job_id)
                 if again is None:
@@ -94,35 +108,54 @@ class Admission:
             return admitted
         return seen
 
-    def decide(self, job: Job, now: datetime) -> JobChange:
-        """What to write on a queued job that is not admitted: its place, or why it must not run.
+    def place(self, job: Job, now: datetime) -> JobChange:
+        """What to write on a queued job that is not admitted, by its owner's quotas too: its place,
+        that it waits for one, or why it must not run.
 
-        ``now`` is the store's clock.
+        ``now`` is the store's clock. Raises ``StoreUnavailable``.
         """
+        change = self.decide(job, now)
+        if change["status"] is JobStatus.FAILED or change["lane"] not in OWN_LANES:
+            return change
+        user_id = job.user_id or ""
+        if not job.is_waiting:
+            try:
+                self.quotas.check(user_id, change["bars"], now)
+            except JobFailure as failure:
+                return transitions.reject(job, failure.code, failure.message)
+        if self.quotas.room_of(user_id) == 0:
+            return transitions.hold_back(change)
+        return change
+
+    def decide(self, job: Job, now: datetime) -> JobChange:
+        """The same for a job that nobody counts, because it is only asked about or runs at once."""
         try:
-            version = self._examine(job)
+            examined = self._examine(job)
         except JobFailure as failure:
             return transitions.reject(job, failure.code, shorten(failure.message))
-        return transitions.admit(
+        change = transitions.admit(
             job,
             now=now,
-            engine_version=version,
+            engine_version=examined.engine_version,
             priority=self._priority(job),
-            lane=self._policy.lane,
+            lane=self._policy.rollout.lane_of(job.user_id or ""),
             ageing_seconds=self._policy.ageing_seconds,
         )
+        return change | JobChange(bars=examined.bars)
 
-    def replay(self, job: Job, now: datetime) -> JobChange:
+    def replay(self, job: Job, now: datetime, *, counted: bool = True) -> JobChange:
         """What to write on a failed job that a person wants to run again: examined anew, and then
-        either queued with a new place or failed for what is still wrong with it.
+        either queued with a new place or failed for what is still wrong with it. ``counted`` by its
+        owner's quotas, unless it runs at once.
         """
         again = transitions.replay(job, now=now, ageing_seconds=self._policy.ageing_seconds)
-        decided = self.decide(replace(changed(job, again, now), rank=None), now)
+        unplaced = replace(changed(job, again, now), rank=None, admitted_at=None)
+        decided = self.place(unplaced, now) if counted else self.decide(unplaced, now)
         if decided["status"] is JobStatus.FAILED:
             again = again | JobChange(rank=job.rank, admitted_at=job.admitted_at)
         return again | decided
 
-    def _examine(self, job: Job) -> str:
+    def _examine(self, job: Job) -> _Examined:
         if job.cancel_requested:
             raise JobFailure(ErrorCode.CANCELLED, transitions.CANCELLED_MESSAGE)
         if not job.user_id or not job.user_id.strip():
@@ -138,12 +171,13 @@ class Admission:
                 f"timeoutSeconds: expected 1 to {limit}, got {job.timeout_seconds}.",
             )
         version = self._version(job)
-        if version in self._policy.own_versions:
-            try:
-                self._check_config(job.config_used)
-            except engine.ConfigError as error:
-                raise JobFailure(ErrorCode.INVALID_CONFIG, str(error)) from None
-        return version
+        if version not in self._policy.own_versions:
+            return _Examined(version, 0)
+        try:
+            config = self._check_config(job.config_used)
+        except engine.ConfigError as error:
+            raise JobFailure(ErrorCode.INVALID_CONFIG, str(error)) from None
+        return _Examined(version, bars_of(config))
 
     def _version(self, job: Job) -> str:
         version = job.engine_version or self._policy.current_version
@@ -166,6 +200,10 @@ def shorten(message: str) -> str:
     if len(message) <= MAX_MESSAGE_CHARACTERS:
         return message
     return message[: MAX_MESSAGE_CHARACTERS - 1] + "…"
+
+
+def _keeps_waiting(change: JobChange) -> bool:
+    return change["status"] is JobStatus.QUEUED and change["rank"] is None
 
 
 def _log(job: Job) -> None:

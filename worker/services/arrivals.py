@@ -5,9 +5,11 @@ job has ended; the store alone says what is so.
 """
 
 import logging
+from collections.abc import Callable
 from enum import StrEnum
 
 from worker.jobs.job import Job, is_job_id
+from worker.jobs.lanes import OWN_LANES
 from worker.jobs.states import JobStatus
 from worker.ports import Doorbell, Ring
 from worker.services.admission import Admission
@@ -27,9 +29,16 @@ class Arrival(StrEnum):
 class Arrivals:
     """The service."""
 
-    def __init__(self, admission: Admission, doorbell: Doorbell) -> None:
+    def __init__(
+        self,
+        admission: Admission,
+        doorbell: Doorbell,
+        paused: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """``paused`` is the kill switch: while it is on jobs are admitted, but nobody is rung."""
         self._admission = admission
         self._doorbell = doorbell
+        self._paused = paused
 
     def announce(self, job_id: str, traceparent: str | None = None) -> Arrival:
         """Admit the job if it needs it, and ring if it waits for a worker.
@@ -52,7 +61,12 @@ class Arrivals:
         return Arrival.RUNG
 
     def ring(self, job: Job, traceparent: str | None = None) -> None:
-        """Ring for an admitted job. Raises ``DoorbellUnavailable``."""
+        """Ring for an admitted job that runs here, unless the kill switch is on.
+
+        Raises ``DoorbellUnavailable``, and ``StoreUnavailable`` if nobody can tell.
+        """
+        if job.lane not in OWN_LANES or self._paused():
+            return
         self._doorbell.ring(
             Ring(
                 job_id=job.job_id, engine_version=job.engine_version or "", traceparent=traceparent

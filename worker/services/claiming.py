@@ -57,7 +57,10 @@ class Claiming:
         wanted: Wanted,
         *,
         requeue_once: bool = True,
+        paused: Callable[[], bool] = lambda: False,
     ) -> None:
+        """``paused`` is the kill switch: while it is on the queue has nothing for this worker."""
+        self._paused = paused
         self._store = store
         self._admission = admission
         self._new_lease = new_lease
@@ -70,7 +73,7 @@ class Claiming:
         A candidate that must not run is ended on the way, one that has no place in the queue is
         given one, and the next one is tried.
         """
-        while True:
+        while not self._paused():
             taken = self._take()
             if taken is None or taken.job.status is JobStatus.RUNNING:
                 return taken
@@ -83,6 +86,7 @@ class Claiming:
                         "error_code": taken.job.error_code,
                     },
                 )
+        return None
 
     def exactly(self, seen: Snapshot) -> Snapshot:
         """Claim this job for a person who asked for it, in one write.
@@ -165,7 +169,7 @@ class Claiming:
             if job.error_code is ErrorCode.CANCELLED:
                 return change
         if job.status is JobStatus.FAILED:
-            job = then(self._admission.replay(job, seen.read_at))
+            job = then(self._admission.replay(job, seen.read_at, counted=False))
         elif not job.is_admitted:
             job = then(self._admission.decide(job, seen.read_at))
         elif job.cancel_requested:
@@ -178,4 +182,6 @@ class Claiming:
                 f"{', '.join(self._wanted.engine_versions)}"
             )
         then(transitions.claim(job, lease=lease))
+        # Whatever system its owner's jobs are left to, this one runs here and is swept here.
+        change["lane"] = self._wanted.lane
         return change

@@ -12,6 +12,7 @@ from worker.jobs.states import JobStatus
 from worker.ports import Clock, Doorbell, Ring
 from worker.services.claiming import Claiming
 from worker.services.run_job import Runner
+from worker.services.waiting import Waiting
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ class Drain:
         *,
         claiming: Claiming,
         runner: Runner,
+        waiting: Waiting,
         doorbell: Doorbell,
         clock: Clock,
         limits: DrainLimits,
@@ -45,6 +47,7 @@ class Drain:
     ) -> None:
         self._claiming = claiming
         self._runner = runner
+        self._waiting = waiting
         self._doorbell = doorbell
         self._clock = clock
         self._limits = limits
@@ -92,8 +95,8 @@ class Drain:
             if claimed.job.status is not JobStatus.RUNNING:
                 return claimed.job
             ended = self._runner.run(claimed, claimed_at).job
+            self._ring_after(ended)
             if ended.status is JobStatus.QUEUED:
-                self.ring(ended)
                 raise ShuttingDown
             return ended
 
@@ -119,9 +122,15 @@ class Drain:
             ended = self._runner.run(claimed, claimed_at).job
         except LeaseLost:
             return claimed.job
+        self._ring_after(ended)
+        return ended
+
+    def _ring_after(self, ended: Job) -> None:
+        """For the job if it was given back, and for what its end lets into the queue."""
         if ended.status is JobStatus.QUEUED:
             self.ring(ended)
-        return ended
+        for job in self._waiting.after(ended):
+            self.ring(job)
 
     def _ring_for_the_rest(self, last: Job | None) -> None:
         if last is not None:
@@ -129,8 +138,8 @@ class Drain:
 
 
 @runtime_checkable
-class Bell(Protocol):
-    """A doorbell in this process, on which somebody can wait."""
+class Bell(Doorbell, Protocol):
+    """A doorbell on which somebody in this process can wait, whoever rings it."""
 
     def wait(self, timeout: float) -> bool:
         """Whether it rang within ``timeout`` seconds."""

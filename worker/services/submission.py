@@ -57,6 +57,7 @@ class _Plan:
     job: Job
     engine_version: str
     priority: int
+    bars: int
 
     def named(self, job_id: str) -> Job:
         return replace(self.job, job_id=job_id)
@@ -121,9 +122,10 @@ class Submission:
             if code is ErrorCode.INVALID_CONFIG:
                 self._check_config(new.config_used)
             raise JobFailure(code, decision["error_message"] or "The job is not valid.")
-        return _Plan(job, decision["engine_version"], decision["priority"])
+        return _Plan(job, decision["engine_version"], decision["priority"], decision["bars"])
 
     def _create(self, job_id: str, plan: _Plan) -> Submitted:
+        self._admission.quotas.check(plan.job.user_id or "", plan.bars, self._clock.now())
         return Submitted(self._admitted(self._store.create(plan.named(job_id))), is_new=True)
 
     def _create_once(self, user_id: str, key: str, plan: _Plan) -> Submitted:
@@ -134,8 +136,11 @@ class Submission:
         job_id = _id_of_key(user_id, key, today)
         try:
             return self._create(job_id, plan)
-        except JobExists:
+        except (JobExists, JobFailure) as error:
+            # Who is over a quota now may ask again for what was taken before.
             first = self._store.get(job_id)
+            if first is None and isinstance(error, JobFailure):
+                raise
             if first is None:
                 raise Conflict(job_id) from None
             return self._repeated(first, plan)

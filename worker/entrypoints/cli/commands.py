@@ -9,6 +9,7 @@ import click
 from worker.entrypoints.cli.candles import candles
 from worker.entrypoints.cli.failures import Failed, Interrupted, explain
 from worker.entrypoints.cli.jobs import cancel, replay, status, submit
+from worker.entrypoints.cli.maintenance import pause, resume, sweep
 from worker.entrypoints.cli.migrate import migrate
 from worker.entrypoints.cli.run import run
 from worker.entrypoints.cli.servers import control, poll, poll_slot, serve
@@ -74,6 +75,9 @@ for command in (
     serve,
     poll,
     control,
+    sweep,
+    pause,
+    resume,
     migrate,
     poll_slot,
 ):

@@ -141,10 +141,8 @@ def _existing(services: "Services", job_id: str) -> "Job":
 
 
 def _ring(services: "Services", job: "Job") -> None:
-    from worker.services.arrivals import Arrivals
-
     try:
-        Arrivals(services.admission, services.doorbell).ring(job)
+        services.arrivals.ring(job)
     except DoorbellUnavailable as error:
         click.echo(f"The job is stored, but no worker could be rung: {error}", err=True)
 

@@ -1,0 +1,31 @@
+"""Cloud Scheduler's route: one sweep of everything that events and workers may have left behind."""
+
+from collections.abc import Callable
+
+from fastapi import APIRouter, Depends
+from fastapi.responses import JSONResponse
+
+from worker.entrypoints.control_metrics import ControlMetrics
+from worker.services.sweep.sweeping import Sweep
+
+PATH = "/tasks/sweep"
+
+
+def sweep_router(
+    sweep: Sweep, metrics: ControlMetrics, require_caller: Callable[..., object]
+) -> APIRouter:
+    """``POST /tasks/sweep``; a store that is away is the application's 503."""
+    router = APIRouter(tags=["machines"])
+
+    @router.post(
+        PATH,
+        dependencies=[Depends(require_caller)],
+        summary="Look after jobs that nobody looks after (Cloud Scheduler)",
+        responses={503: {"description": "The store does not answer."}},
+    )
+    def run_sweep() -> JSONResponse:
+        swept = sweep.run()
+        metrics.swept(swept)
+        return JSONResponse({"done": dict(swept.done), "failed": list(swept.failed)})
+
+    return router
