@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.synchronize import Barrier
 
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 
 from benchmarks.bare_queue import postgres_loop, sqlite_loop
 from tests.support.emulators import FirestoreEmulator
@@ -38,11 +38,12 @@ _start: Barrier
 
 
 def fill(url: str, crowd: Sequence[Job]) -> None:
-    """Many jobs at once."""
+    """Many jobs at once, and the statistics that a database makes of them by and by."""
     engine = connect(url)
     with writing(engine) as connection:
         rows = [job_row(job, job.admitted_at or job.created_at) for job in crowd]  # type: ignore[arg-type]
         connection.execute(insert(jobs), rows)
+        connection.execute(text("ANALYZE"))
     engine.dispose()
 
 

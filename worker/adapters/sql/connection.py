@@ -22,7 +22,7 @@ _CONNECT_SECONDS = 5
 _LOCK_SECONDS = 5
 _STATEMENT_SECONDS = 10
 #: A connection that was used this lately is not asked whether it still lives.
-_TRUSTED_SECONDS = 5
+TRUSTED_SECONDS = 5
 
 _NO_ANSWER = (DatabaseError, InterfaceError, sqlalchemy.exc.TimeoutError)
 
@@ -123,7 +123,7 @@ def _ask_idle_connections(engine: Engine) -> None:
     @event.listens_for(engine, "checkout")
     def ask(connection: Any, record: Any, _proxy: Any) -> None:
         idle = time.monotonic() - record.info.get("used_at", time.monotonic())
-        if idle < _TRUSTED_SECONDS:
+        if idle < TRUSTED_SECONDS:
             return
         try:
             engine.dialect.do_ping(connection)

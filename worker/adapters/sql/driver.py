@@ -5,6 +5,7 @@ SQLite needs to execute it. What happens a few times for every job goes through 
 everything else uses the transactions of :mod:`connection`.
 """
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -12,8 +13,12 @@ from typing import Any
 import sqlalchemy
 from sqlalchemy import Engine, PoolProxiedConnection
 
-from worker.adapters.sql.connection import told
+from worker.adapters.sql.connection import TRUSTED_SECONDS, told
 from worker.jobs.errors import OutcomeUnknown, RecordRefused, StoreUnavailable
+
+#: Connections kept ready between statements: to ask SQLAlchemy's pool for one, and to have it reset
+#: afterwards, takes as long as a statement.
+_AT_HAND = 4
 
 Parameters = Sequence[Any]
 Record = tuple[Any, ...]
@@ -24,13 +29,14 @@ class Driver:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._dialect = engine.dialect
         module = engine.dialect.loaded_dbapi
         #: A key that was there already; nothing was written.
         self.duplicate: type[Exception] = module.IntegrityError
         self._refused: type[Exception] = module.DataError
         self._error: type[Exception] = module.Error
         self._embedded = engine.dialect.name == "sqlite"
+        self._idle: list[tuple[PoolProxiedConnection, float]] = []
+        self._closed = False
 
     @contextmanager
     def transaction(self) -> Iterator[Any]:
@@ -71,18 +77,53 @@ class Driver:
 
     @contextmanager
     def _connection(self) -> Iterator[PoolProxiedConnection]:
+        pooled = self._take()
+        try:
+            yield pooled
+        finally:
+            self._give_back(pooled)
+
+    def _take(self) -> PoolProxiedConnection:
+        """The connection that was used last, if one is at hand and alive; else the pool's."""
+        try:
+            pooled, used_at = self._idle.pop()
+        except IndexError:
+            return self._fetch()
+        if self._embedded or time.monotonic() - used_at < TRUSTED_SECONDS:
+            return pooled
+        try:
+            self._engine.dialect.do_ping(pooled.dbapi_connection)  # type: ignore[arg-type]
+        except self._error:
+            pooled.invalidate()
+            pooled.close()
+            return self._fetch()
+        return pooled
+
+    def _fetch(self) -> PoolProxiedConnection:
         try:
             pooled = self._engine.raw_connection()
         except (self._error, sqlalchemy.exc.SQLAlchemyError) as error:
             raise StoreUnavailable(told(error)) from error
-        try:
-            if not self._embedded:
-                pooled.dbapi_connection.autocommit = True  # type: ignore[union-attr]
-            yield pooled
-        finally:
-            if not self._embedded and pooled.is_valid:
-                pooled.dbapi_connection.autocommit = False  # type: ignore[union-attr]
-            pooled.close()
+        if not self._embedded:
+            pooled.dbapi_connection.autocommit = True  # type: ignore[union-attr]
+        return pooled
+
+    def _give_back(self, pooled: PoolProxiedConnection) -> None:
+        if pooled.is_valid and not self._closed and len(self._idle) < _AT_HAND:
+            self._idle.append((pooled, time.monotonic()))
+        else:
+            self._return(pooled)
+
+    def _return(self, pooled: PoolProxiedConnection) -> None:
+        if not self._embedded and pooled.is_valid:
+            pooled.dbapi_connection.autocommit = False  # type: ignore[union-attr]
+        pooled.close()
+
+    def close(self) -> None:
+        """Give the connections at hand back to the pool."""
+        self._closed = True
+        while self._idle:
+            self._return(self._idle.pop()[0])
 
     def _undo(self, pooled: PoolProxiedConnection) -> None:
         """End the transaction; a connection that cannot even do that is not used again."""

@@ -142,6 +142,7 @@ class SqlJobStore(SqlOverview, SqlSwitches):
             connection.execute(select(jobs.c.job_id).limit(1)).all()
 
     def close(self) -> None:
+        self._driver.close()
         self._engine.dispose()
 
     def _write(self, seen: Snapshot, change: JobChange) -> Write:

@@ -1,0 +1,169 @@
+"""Statements on bare driver connections: what they leave behind, and what their errors mean."""
+
+import sqlite3
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import Engine
+
+from worker.adapters.sql.connection import connect
+from worker.adapters.sql.driver import Driver
+from worker.jobs.errors import Conflict, OutcomeUnknown, RecordRefused, StoreUnavailable
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    url = (
+        f"sqlite:///{tmp_path}/x.db"
+        if request.param == "sqlite"
+        else request.getfixturevalue("postgres_url")
+    )
+    engine = connect(url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def driver(engine: Engine) -> Iterator[Driver]:
+    driver = Driver(engine)
+    with driver.transaction() as cursor:
+        cursor.execute("CREATE TABLE notes (id INTEGER PRIMARY KEY, body TEXT)")
+    yield driver
+    driver.close()
+
+
+def ids(driver: Driver) -> list[int]:
+    with driver.transaction() as cursor:
+        return [row[0] for row in cursor.execute("SELECT id FROM notes ORDER BY id").fetchall()]
+
+
+@pytest.mark.parametrize("error", [LookupError("x"), Conflict("j1"), KeyboardInterrupt()])
+def test_an_exception_in_a_transaction_undoes_it_and_passes(
+    driver: Driver, error: BaseException
+) -> None:
+    def add_and_fail() -> None:
+        with driver.transaction() as cursor:
+            cursor.execute("INSERT INTO notes VALUES (1, 'a')")
+            raise error
+
+    with pytest.raises(type(error)) as raised:
+        add_and_fail()
+
+    assert raised.value is error
+    assert ids(driver) == []
+
+
+def test_a_statement_of_its_own_is_committed(driver: Driver, engine: Engine) -> None:
+    row = driver.one("INSERT INTO notes VALUES (1, 'a') RETURNING id", (), writes=True)
+
+    assert row == (1,)
+    with engine.connect() as other:
+        assert other.exec_driver_sql("SELECT id FROM notes").scalars().all() == [1]
+    assert driver.one("SELECT id FROM notes WHERE id = 7", ()) is None
+
+
+def test_a_key_that_is_there_already_is_the_callers_to_judge(driver: Driver) -> None:
+    driver.one("INSERT INTO notes VALUES (1, 'a') RETURNING id", (), writes=True)
+    with pytest.raises(driver.duplicate):
+        driver.one("INSERT INTO notes VALUES (1, 'b') RETURNING id", (), writes=True)
+    assert ids(driver) == [1]
+
+
+def test_a_statement_that_fails_leaves_a_connection_that_works(driver: Driver) -> None:
+    for _ in range(3):
+        with pytest.raises(StoreUnavailable) as raised:
+            driver.one("SELECT nothing FROM nowhere", (), writes=True)
+        assert type(raised.value) is StoreUnavailable
+    assert ids(driver) == []
+
+
+def test_what_no_row_can_hold_is_refused(driver: Driver, engine: Engine) -> None:
+    value, mark = (2**70, "?") if engine.dialect.name == "sqlite" else ("a\x00b", "%s")
+    with pytest.raises(RecordRefused):
+        driver.one(f"INSERT INTO notes (id) VALUES ({mark}) RETURNING id", (value,), writes=True)
+    assert ids(driver) == []
+
+
+def test_threads_do_not_share_a_connection(driver: Driver) -> None:
+    def add(number: int) -> None:
+        with driver.transaction() as cursor:
+            cursor.execute(f"INSERT INTO notes VALUES ({number}, 'a')")
+
+    with ThreadPoolExecutor(8) as crowd:
+        list(crowd.map(add, range(40)))
+
+    assert ids(driver) == list(range(40))
+
+
+def test_a_closed_driver_keeps_no_connection(driver: Driver, engine: Engine) -> None:
+    ids(driver)
+    driver.close()
+    assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+    assert ids(driver) == []
+    assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+
+
+def kill_others(url: str) -> None:
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as admin:
+        admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+
+@pytest.mark.postgres
+def test_a_connection_that_died_idle_is_replaced(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.adapters.sql.driver.TRUSTED_SECONDS", 0)
+    monkeypatch.setattr("worker.adapters.sql.connection.TRUSTED_SECONDS", 0)
+    engine = connect(postgres_url)
+    driver = Driver(engine)
+    assert driver.one("SELECT 1", ()) == (1,)
+    kill_others(postgres_url)
+    assert driver.one("SELECT 2", ()) == (2,)
+    driver.close()
+    engine.dispose()
+
+
+@pytest.mark.postgres
+def test_a_connection_that_dies_under_a_write_leaves_the_outcome_unknown(postgres_url: str) -> None:
+    engine = connect(postgres_url)
+    driver = Driver(engine)
+    assert driver.one("SELECT 1", ()) == (1,)
+    kill_others(postgres_url)
+    with pytest.raises(OutcomeUnknown):
+        driver.one("SELECT 2", (), writes=True)
+    assert driver.one("SELECT 3", ()) == (3,)
+
+    kill_others(postgres_url)
+    with pytest.raises(StoreUnavailable) as raised:
+        driver.one("SELECT 4", ())
+    assert type(raised.value) is StoreUnavailable
+    driver.close()
+    engine.dispose()
+
+
+def test_a_locked_file_is_a_store_that_does_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.adapters.sql.connection._LOCK_SECONDS", 0.1)
+    engine = connect(f"sqlite:///{tmp_path}/x.db")
+    driver = Driver(engine)
+    assert driver.one("SELECT 1", ()) == (1,)
+    blocker = sqlite3.connect(tmp_path / "x.db", isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+
+    def write() -> None:
+        with driver.transaction():
+            pass
+
+    with pytest.raises(StoreUnavailable, match="locked"):
+        write()
+    blocker.close()
+    write()
+    driver.close()
+    engine.dispose()
