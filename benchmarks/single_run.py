@@ -36,12 +36,13 @@ _FLAGS = ("-O3", "-march=native", "-ffp-contract=off", "-shared", "-fPIC")
 
 
 def market(bars: int) -> Candles:
-    """A random walk of minutes, the same every time."""
+    """A random walk of minutes in cents, the same every time."""
     rng = np.random.default_rng(11)
-    close = 100.0 * np.exp(np.cumsum(rng.normal(0.0, 0.0006, bars)))
-    open_ = np.concatenate(([100.0], close[:-1]))
-    high = np.maximum(open_, close) * (1.0 + np.abs(rng.normal(0.0, 0.0003, bars)))
-    low = np.minimum(open_, close) * (1.0 - np.abs(rng.normal(0.0, 0.0003, bars)))
+    close = np.round(500.0 * np.exp(np.cumsum(rng.normal(0.0, 0.0006, bars))), 2)
+    open_ = np.concatenate(([500.0], close[:-1]))
+    above, below = np.abs(rng.normal(0.0, 0.0003, (2, bars)))
+    high = np.round(np.maximum(open_, close) * (1.0 + above), 2)
+    low = np.round(np.minimum(open_, close) * (1.0 - below), 2)
     times = 1_577_836_800_000 + 60_000 * np.arange(bars)
     return Candles("WALK", "1m", times, open_, high, low, close, np.ones(bars))
 

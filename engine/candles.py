@@ -15,6 +15,7 @@ from engine.errors import DataError
 PRICE_COLUMNS = ("open", "high", "low", "close")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+_PART_BARS = 65_536
 
 
 def to_milliseconds(moment: datetime) -> int:
@@ -179,11 +180,19 @@ class Candles:
     def fingerprint(self) -> str:
         """``sha256:`` and the hash of the bars' times and values, whatever their name or source."""
         digest = hashlib.sha256()
-        digest.update(self.times.astype("<i8").tobytes())
+        for part in _parts(self.times):
+            digest.update(part.astype("<i8", copy=False).data)
         for name in (*PRICE_COLUMNS, "volume"):
-            # Adding 0.0 makes -0.0 and 0.0 one value.
-            digest.update((getattr(self, name) + 0.0).astype("<f8").tobytes())
+            for part in _parts(getattr(self, name)):
+                # Adding 0.0 makes -0.0 and 0.0 one value.
+                digest.update((part + 0.0).astype("<f8", copy=False).data)
         return f"sha256:{digest.hexdigest()}"
+
+
+def _parts(column: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """A column bit by bit, so that no copy of all of it is needed."""
+    for first in range(0, len(column), _PART_BARS):
+        yield column[first : first + _PART_BARS]
 
 
 def _at_or_after(moment: datetime) -> int:

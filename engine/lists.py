@@ -1,11 +1,12 @@
 """Long lists that are made as they are read: a year of minutes is half a million texts and rows."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Generic, TypeVar, overload
+from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
-from engine.simulation import IntArray
+from engine.simulation import FloatArray, IntArray
 
 Item = TypeVar("Item")
 #: Which items: those of a slice, or those at some places.
@@ -48,3 +49,18 @@ class LazyList(Sequence[Item], Generic[Item]):
     def at(self, places: Sequence[int]) -> list[Item]:
         """The items at some places, all made at once."""
         return self._part(np.array(places, np.int64))
+
+
+class Numbers(LazyList[float]):
+    """The floats of an array, which reads as that array where one is wanted."""
+
+    def __init__(self, column: FloatArray) -> None:
+        super().__init__(len(column), self._floats)
+        self._column = column
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self._column, dtype=dtype, copy=copy)
+
+    def _floats(self, chosen: Chosen) -> list[float]:
+        floats: list[float] = self._column[chosen].tolist()
+        return floats

@@ -6,14 +6,14 @@ Returns, drawdowns and rates are fractions, money is in the quote currency, time
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation, TypeAdapter
 from pydantic.alias_generators import to_camel
 
 from engine.digest import result_digest, summary_digest
-from engine.lists import Chosen, LazyList
+from engine.lists import LazyList, Numbers
 from engine.simulation import FloatArray
 
 RegimeName = Literal["uptrend", "downtrend", "sideways"]
@@ -279,7 +279,7 @@ class BacktestResult(ResultModel):
         lists = self.lists
         fields = {
             **self.model_dump(by_alias=True),
-            "equityCurve": LazyList(self.bars, partial(_floats, lists.equity)),
+            "equityCurve": Numbers(lists.equity),
             "equityTimestamps": lists.times,
             "cycles": lists.cycles,
             "regimeSegments": lists.regime_segments,
@@ -299,11 +299,6 @@ class BacktestResult(ResultModel):
     def summary_digest(self) -> str:
         """Over the metrics that a sweep's variant has too: ``sha256:…``."""
         return summary_digest(self.data_fingerprint, self.metrics.model_dump(by_alias=True))
-
-
-def _floats(column: FloatArray, chosen: Chosen) -> list[float]:
-    numbers: list[float] = column[chosen].tolist()
-    return numbers
 
 
 _TRADES = TypeAdapter(list[Trade])

@@ -3,7 +3,15 @@
 import numpy as np
 
 from engine._jit import kernel
-from engine.indicators.exact_sums import UNITS, add, divided, in_units, two_product
+from engine.indicators.exact_sums import (
+    EXACT_INTEGERS,
+    UNITS,
+    add,
+    divided,
+    in_units,
+    two_product,
+    whole_units,
+)
 from engine.simulation import FloatArray
 
 
@@ -13,6 +21,17 @@ def rolling_mean(values: FloatArray, period: int, first: int) -> FloatArray:
     bars = len(values)
     result = np.full(bars, np.nan)
     divisor = period * UNITS
+    whole, most = whole_units(values, first)
+    if most * period < EXACT_INTEGERS:
+        # Sums of whole numbers, as nearly all prices are: no rounding to keep account of.
+        total = 0.0
+        for i in range(first, min(first + period - 1, bars)):
+            total += whole[i]
+        for i in range(first + period - 1, bars):
+            total += whole[i]
+            result[i] = total / divisor
+            total -= whole[i - period + 1]
+        return result
     high = 0.0
     low = 0.0
     for i in range(first, bars):

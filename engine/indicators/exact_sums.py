@@ -11,10 +11,12 @@ Formulas: Knuth's two-sum, Dekker's split and product, and one correction step o
 import numpy as np
 
 from engine._jit import kernel
+from engine.simulation import FloatArray
 
 #: Units in one price unit: prices of up to eight decimals are whole numbers of them.
 UNITS = 1e8
-_EXACT_INTEGERS = 2.0**53
+#: Floats below this hold whole numbers exactly.
+EXACT_INTEGERS = 2.0**53
 _SPLITTER = 134217729.0  # 2**27 + 1
 
 
@@ -44,9 +46,23 @@ def two_product(a: float, b: float) -> tuple[float, float]:
 def in_units(price: float) -> tuple[float, float]:
     """A price counted in 1e-8: a whole number and 0 for a decimal, else its exact value."""
     whole = float(np.rint(price * UNITS))
-    if abs(whole) < _EXACT_INTEGERS and whole / UNITS == price:
+    if abs(whole) < EXACT_INTEGERS and whole / UNITS == price:
         return whole, 0.0
     return two_product(price, UNITS)
+
+
+@kernel
+def whole_units(prices: FloatArray, first: int) -> tuple[FloatArray, float]:
+    """Prices from ``first`` on in units, and the largest of them; infinity if one is not whole."""
+    whole = np.empty(len(prices))
+    most = 0.0
+    is_whole = True
+    for i in range(first, len(prices)):
+        units = np.rint(prices[i] * UNITS)
+        whole[i] = units
+        most = max(most, abs(units))
+        is_whole &= units / UNITS == prices[i]
+    return whole, most if is_whole else np.inf
 
 
 @kernel

@@ -336,3 +336,13 @@ def test_without_the_compiler_the_bits_are_the_same() -> None:
     compiled = bits()
     assert len(compiled) > 100_000
     assert bits(NUMBA_DISABLE_JIT="1") == compiled
+
+
+@pytest.mark.parametrize("odd", [np.pi, 2.0**46 + 0.5, 1e-9])
+@pytest.mark.parametrize("period", [1, 3, 20])
+def test_one_price_that_is_no_decimal_changes_no_bit_before_it(period: int, odd: float) -> None:
+    decimals = np.round(100.0 + np.random.default_rng(4).normal(0.0, 1.0, 300).cumsum(), 2)
+    mixed = np.append(decimals, odd)
+    np.testing.assert_array_equal(
+        indicators.sma(mixed, period)[:-1], indicators.sma(decimals, period)
+    )

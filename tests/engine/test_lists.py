@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.lists import PART_ITEMS, Chosen, LazyList
+from engine.lists import PART_ITEMS, Chosen, LazyList, Numbers
 
 LETTERS = list("abcdef")
 
@@ -68,3 +68,14 @@ def test_nothing_is_made_before_it_is_read() -> None:
     assert len(numbers) == 1_000_000
     assert numbers[700_000] == 700_000
     assert made == [700_000]
+
+
+def test_numbers_are_an_array_where_one_is_wanted() -> None:
+    column = np.array([1.0, 2.5, -3.0])
+    numbers = Numbers(column)
+    assert list(numbers) == [1.0, 2.5, -3.0]
+    assert numbers.at([2, 0]) == [-3.0, 1.0]
+    assert {type(number) for number in numbers[1:]} == {float}
+    np.testing.assert_array_equal(np.asarray(numbers), column)
+    assert np.shares_memory(np.asarray(numbers), column)
+    assert not np.shares_memory(np.array(numbers), column)

@@ -17,7 +17,7 @@ def keep_extremes(values: Sequence[float], most: int) -> list[int]:
         raise ValueError("a curve needs two points")
     if count <= most:
         return list(range(count))
-    column = np.fromiter(values, np.float64, count)
+    column = np.asarray(values, dtype=np.float64)
     kept = {0, count - 1}
     stretches = (most - 2) // 2
     if stretches == 0:
