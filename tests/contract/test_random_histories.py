@@ -33,7 +33,7 @@ def explore(new_store: Callable[[], JobStore], *, examples: int, steps: int) -> 
 
 
 def test_in_memory() -> None:
-    explore(lambda: MemoryJobStore(TickingClock()), examples=30, steps=30)
+    explore(lambda: MemoryJobStore(TickingClock()), examples=100, steps=40)
 
 
 def test_in_sqlite(tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_in_sqlite(tmp_path: Path) -> None:
         shutil.copy(tmp_path / "empty.db", path)
         return SqlJobStore(f"sqlite:///{path}")
 
-    explore(new_store, examples=15, steps=25)
+    explore(new_store, examples=25, steps=30)
 
 
 @pytest.mark.postgres
