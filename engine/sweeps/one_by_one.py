@@ -79,6 +79,7 @@ def _wheel_curve(
     skips = np.empty(count, dtype=np.int8)
     trades = np.empty(count, dtype=TRADE_ROW)
     cycles = np.empty(count, dtype=CYCLE_ROW)
+    days = shared.days(data)
     terms = terms_of(parameters, config.max_cycles)
     state = start(config.starting_capital)
     for first in range(0, count, CHUNK_BARS):
@@ -89,7 +90,7 @@ def _wheel_curve(
             state,
             first,
             min(first + CHUNK_BARS, count),
-            data.days,
+            days,
             bars.close,
             volatilities,
             equity,

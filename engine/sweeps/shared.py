@@ -44,7 +44,6 @@ class Data:
     bars: Candles
     series: Mapping[str, Candles]
     fingerprint: str
-    days: IntArray
 
     @property
     def span(self) -> int:
@@ -98,9 +97,12 @@ class Shared:
         given = self.given(config)
         bars = bars_of(config, given)
         series = volatility_series(config, bars, given)
-        return Data(
-            next(self._tokens), bars, series, fingerprint_of(bars, series), bars.times // DAY
-        )
+        return Data(next(self._tokens), bars, series, fingerprint_of(bars, series))
+
+    def days(self, data: Data) -> IntArray:
+        """The bars' UTC dates as days since 1970-01-01."""
+        times = data.bars.times
+        return self._kept(("days", data.token), times.nbytes, lambda: times // DAY)
 
     def bars_per_year(self, config: BacktestConfig, data: Data) -> float:
         """What a single run of ``config`` counts."""
