@@ -24,10 +24,18 @@ def groups(directory: Path) -> dict[str, Measure]:
             single_run.against_vectorbt(1_000_000, 30.0, 60.0, rounds=5),
         ],
         "backtesting": lambda: [single_run.against_backtesting()],
+        "sweep": _sweep_rows,
         "options": lambda: [options.prices(), options.wheel_days()],
         "beats": lambda: [beats.beside_a_run()],
         "cold": cold_start.rows,
     }
+
+
+def _sweep_rows() -> Sequence[Row]:
+    # Imported here: it compiles its naive loops.
+    from benchmarks import sweep_rows
+
+    return sweep_rows.rows()
 
 
 def measured(chosen: dict[str, Measure]) -> Iterator[Row]:

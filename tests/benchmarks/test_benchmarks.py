@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import beats, options, single_run
+from benchmarks import beats, options, single_run, sweep_rows
 from benchmarks.__main__ import groups, main
 from benchmarks.targets import Row, duration, medians, table
 from engine.fills import FillRules, simulate_fills
@@ -112,8 +112,15 @@ def test_each_row_can_be_measured(tmp_path: Path) -> None:
     assert len(table(rows).splitlines()) == len(rows) + 1
 
 
+@needs_gcc
+def test_each_row_of_the_sweep_can_be_measured() -> None:
+    rows = sweep_rows.rows(20, 3_000, with_vectorbt=False)
+    assert len(rows) == 5
+    assert all(np.isfinite(row.figure) for row in rows)
+
+
 def test_the_command_knows_its_groups(tmp_path: Path) -> None:
-    named = {"single", "vectorbt", "backtesting", "options", "beats", "cold"}
+    named = {"single", "vectorbt", "backtesting", "sweep", "options", "beats", "cold"}
     assert named <= set(groups(tmp_path))
 
 
