@@ -60,6 +60,7 @@ _LONG_ENTRY = int(Signal.LONG_ENTRY)
 _LONG_EXIT = int(Signal.LONG_EXIT)
 _SHORT_ENTRY = int(Signal.SHORT_ENTRY)
 _SHORT_EXIT = int(Signal.SHORT_EXIT)
+_ENTRIES = _LONG_ENTRY | _SHORT_ENTRY
 _EQUITY_FRACTION = int(SizingKind.EQUITY_FRACTION)
 _NOTIONAL = int(SizingKind.NOTIONAL)
 _OPTIMISTIC = int(Intrabar.OPTIMISTIC)
@@ -223,6 +224,16 @@ def run_bars(
     has_levels = stop_loss > 0.0 or take_profit > 0.0 or trailing_stop > 0.0
 
     for i in range(first, last):
+        if side == 0:
+            order = signals[i] if fill_on_close else pending
+            if order & _ENTRIES == 0 or ruin_index >= 0:
+                # Nothing to open: the account stays as it is, whatever the market does.
+                pending = signals[i]
+                equity[i] = cash + 0.0
+                holds_position[i] = False
+                if cash <= 0.0 and ruin_index < 0:
+                    ruin_index = i
+                continue
         bar_open = open_[i]
         bar_high = high[i]
         bar_low = low[i]
