@@ -132,6 +132,13 @@ def test_a_bad_request_names_the_field(control: Control, body: object, path: str
     assert errors_of(control.client.post("/v1/backtests", json=body)) == {path}
 
 
+def test_a_missing_field_is_not_said_to_be_there(control: Control) -> None:
+    answer = control.client.post("/v1/backtests", json={})
+    assert answer.json()["errors"] == [
+        {"path": "configUsed", "expected": "a value", "got": "nothing"}
+    ]
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 100_000], ids=repr)
 def test_a_body_that_is_not_json_is_a_problem(control: Control, content: bytes) -> None:
     answer = control.client.post(

@@ -114,6 +114,8 @@ def _envelope_error(item: Any) -> dict[str, Any]:
     path = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
         return {"path": path, "expected": "no such field", "got": "a value"}
+    if item["type"] == "missing":
+        return {"path": path, "expected": "a value", "got": "nothing"}
     return {"path": path, "expected": str(item["msg"]), "got": _shown(item["input"])}
 
 
