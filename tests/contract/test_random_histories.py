@@ -1,12 +1,12 @@
 """Any interleaving of users, events, workers, sweeps and deaths keeps the promises of a job."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 from sqlalchemy import create_engine, text
 
@@ -16,10 +16,18 @@ from tests.support.fleet_machine import FleetMachine
 from worker.adapters.firestore import FirestoreJobStore
 from worker.adapters.memory import MemoryJobStore
 from worker.adapters.sql import SqlJobStore
+from worker.jobs.job import JobChange, ResultRecord, Snapshot
 from worker.ports import JobStore
 
 
-def explore(new_store: Callable[[], JobStore], *, examples: int, steps: int) -> None:
+def explore(
+    new_store: Callable[[], JobStore],
+    *,
+    examples: int,
+    steps: int,
+    phases: Sequence[Phase] = tuple(Phase),
+    derandomize: bool = False,
+) -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         lambda: FleetMachine(new_store),
         settings=settings(
@@ -27,6 +35,8 @@ def explore(new_store: Callable[[], JobStore], *, examples: int, steps: int) -> 
             stateful_step_count=steps,
             deadline=None,
             database=None,
+            phases=phases,
+            derandomize=derandomize,
             suppress_health_check=list(HealthCheck),
         ),
     )
@@ -70,3 +80,26 @@ def test_in_firestore(firestore_emulator: FirestoreEmulator) -> None:
         return FirestoreJobStore(firestore_emulator.new_project())
 
     explore(new_store, examples=4, steps=20)
+
+
+class Unguarded(MemoryJobStore):
+    """Writes whatever comes, whoever wrote in between."""
+
+    def commit(
+        self, seen: Snapshot, change: JobChange, result: ResultRecord | None = None
+    ) -> Snapshot:
+        now = self.get(seen.job.job_id)
+        assert now is not None
+        return super().commit(now, change, result)
+
+
+def test_a_store_without_guards_is_found_out() -> None:
+    """The search would not be worth much if it missed this."""
+    with pytest.raises((AssertionError, ExceptionGroup)):
+        explore(
+            lambda: Unguarded(TickingClock()),
+            examples=300,
+            steps=40,
+            phases=[Phase.generate],
+            derandomize=True,
+        )

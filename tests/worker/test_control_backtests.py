@@ -387,6 +387,18 @@ def test_a_result_that_has_expired_is_gone(control: Control) -> None:
     assert control.client.get("/v1/backtests/job-1/result").status_code == 410
 
 
+def test_a_result_beyond_its_time_is_gone_before_anybody_deletes_it() -> None:
+    control = make_control()
+    control.store.create(an_admitted_job("job-2", user_id="local"))
+    running = claim_best(control.store)
+    assert running is not None
+    ended = finish(control.store, running, user_id="local")
+    before = control.client.get("/v1/backtests/job-2/result").status_code
+    control.store.commit(ended, {"expire_at": ended.read_at})
+    after = control.client.get("/v1/backtests/job-2/result").status_code
+    assert (before, after) == (200, 410)
+
+
 def test_an_artifact_is_handed_out_as_parquet(control: Control) -> None:
     artifact = Artifact(uri="memory:trades", rows=2, sha256="ab")
     completed(control, artifacts={"trades": artifact})
