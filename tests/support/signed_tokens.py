@@ -49,7 +49,7 @@ class Signer:
 
     def token(self, **claims: Any) -> str:
         now = int(time.time())
-        return jwt.encode(self._signer, {"iat": now - 60, "exp": now + 600, **claims}).decode()
+        return jwt.encode(self._signer, {"iat": now - 60, "exp": now + 3600, **claims}).decode()
 
     def firebase(self, project: str, uid: str, **claims: Any) -> dict[str, str]:
         """The header of a request of a signed-in user."""
