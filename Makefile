@@ -18,7 +18,7 @@ help: ## Show this list
 demo: $(VENV)/.runtime ## Run two backtests on real candles, from job to result, on this machine
 	@$(BIN)/backtest-worker demo
 
-test: $(VENV)/.dev ## Run every test; the ones that need a missing emulator or server are skipped
+test: $(VENV)/.dev tools ## Run every test; the ones that need a missing emulator or server are skipped
 	@$(BIN)/python -m pytest $(TESTS)
 
 bench: $(VENV)/.dev ## Measure against the targets and the peers (benchmarks/README.md)
