@@ -19,6 +19,8 @@ from typing import Any
 from numba.core.dispatcher import Dispatcher
 
 import engine
+from engine import parse_config, required_series, run_sweep
+from engine.sweep import Figures
 from worker.adapters.candle_files import CandleFiles
 from worker.bootstrap import engine_calls
 from worker.candle_import import import_files
@@ -89,6 +91,7 @@ EXECUTION: dict[str, Any] = {
     "feeRate": 0.001,
     "slippageRate": 0.0005,
 }
+FIGURES: tuple[Figures, ...] = ("all", "drawdown", "trades")
 #: The inverse of ``strike_of_delta``: there for whoever checks it, called by no backtest.
 NEVER_RUN = frozenset({"engine.pricing.spot_delta"})
 VOLATILITIES: tuple[dict[str, Any], ...] = (
@@ -132,12 +135,31 @@ def configs(examples: Path) -> Iterator[dict[str, Any]]:
     }
 
 
+def sweep(candles: CandleFiles) -> None:
+    """Run every kind of sweep: each indicator that is computed tile by tile, all figures."""
+    config = parse_config({**STORED, "strategyId": "smaCross"})
+    (wanted,) = required_series(config)
+    bars = candles.load(wanted.symbol, wanted.timeframe, wanted.start, wanted.end)
+    for strategy in ("smaCross", "emaCross", "donchian"):
+        base = {**STORED, "strategyId": strategy, "parameters": PRESETS[strategy]}
+        stops = {f"execution.{name}": value for name, value in EXECUTION.items()}
+        for figures in FIGURES:
+            run_sweep(base, [{}, stops], bars, figures=figures)
+
+
 def kernels() -> dict[str, Dispatcher]:
-    """Every compiled function that a module of the engine defines, by name."""
+    """Every function that a module of the engine compiles by itself, by name.
+
+    A function whose code becomes part of its callers' has no compiled form of its own.
+    """
     found = {}
     for module in pkgutil.walk_packages(engine.__path__, "engine."):
         for name, value in vars(importlib.import_module(module.name)).items():
-            if isinstance(value, Dispatcher) and value.py_func.__module__ == module.name:
+            if (
+                isinstance(value, Dispatcher)
+                and value.py_func.__module__ == module.name
+                and value.targetoptions.get("inline") != "always"
+            ):
                 found[f"{module.name}.{name}"] = value
     return found
 
@@ -160,6 +182,7 @@ def main() -> None:
         backtesting = Backtesting(candles, engine_calls())
         for config in configs(arguments.examples):
             backtesting.run(config)
+        sweep(candles)
     forms = {name: compiled_forms(kernel) for name, kernel in kernels().items()}
     unreached = sorted(name for name in forms.keys() - NEVER_RUN if not forms[name])
     if unreached:

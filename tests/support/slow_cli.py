@@ -1,6 +1,7 @@
 """The command line with an engine that runs until it is told to stop: `python slow_cli.py ARGS`.
 
-Prints "running" on stderr when the engine has started.
+Prints "running" on stderr when the engine has started on a job. A run that nobody can stop, as the
+warm-up's, is the real engine's.
 """
 
 import sys
@@ -14,11 +15,13 @@ from worker.entrypoints.cli import main
 
 
 def run_backtest(
-    config: Any,  # noqa: ARG001 - the engine's signature
-    candles: Any = None,  # noqa: ARG001
+    config: Any,
+    candles: Any = None,
     on_progress: Any = None,
     should_stop: Any = None,
 ) -> Any:
+    if should_stop is None:
+        return engine.run_backtest(config, candles)
     print("running", file=sys.stderr, flush=True)
     chunk = threading.Event()
     while not should_stop():
