@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from engine.candles import Candles
+from worker.jobs.bundle import Bundle, BundleChange, BundleSnapshot
+from worker.jobs.chunks import ChunkTally
 from worker.jobs.errors import ErrorCode
 from worker.jobs.job import Artifact, Job, JobChange, ResultRecord, Snapshot
 from worker.jobs.lease import ServerTime
@@ -25,6 +27,14 @@ class Page:
     """One page of a user's jobs, newest first; ``cursor`` asks for the next one."""
 
     jobs: Sequence[Job]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BundlePage:
+    """One page of a user's bundles, newest first; ``cursor`` asks for the next one."""
+
+    bundles: Sequence[Bundle]
     cursor: str | None
 
 
@@ -95,7 +105,7 @@ class JobCounts(Protocol):
     """Figures computed in the store: for quotas and for the fleet's metrics."""
 
     def queued_of(self, user_id: str) -> int:
-        """A user's queued jobs that admission has seen, waiting ones included."""
+        """A user's queued jobs that admission has seen, waiting ones included, chunk jobs not."""
 
     def active_of(self, user_id: str) -> int:
         """A user's jobs that run or may be claimed."""
@@ -152,7 +162,7 @@ class JobStore(JobSearch, JobCounts, Switches, Protocol):
         """The result of a completed job."""
 
     def jobs_of(self, user_id: str, *, limit: int, cursor: str | None = None) -> Page:
-        """A user's own jobs, newest first by ``admitted_at``.
+        """A user's own jobs, newest first by ``admitted_at``; chunk jobs are not among them.
 
         A job is listed once admission has seen it. Raises ``ValueError`` for a cursor that no
         page gave.
@@ -163,6 +173,58 @@ class JobStore(JobSearch, JobCounts, Switches, Protocol):
 
     def close(self) -> None:
         """Give connections back."""
+
+
+class BundleSearch(Protocol):
+    """What the sweep looks for among bundles. Ids only, and bundles of the lanes that run here."""
+
+    def unexpanded_bundles(self, *, limit: int) -> Sequence[str]:
+        """Queued bundles, those that admission has not seen included."""
+
+    def running_bundles(self, *, limit: int, after: str = "") -> Sequence[str]:
+        """Expanded bundles that have not ended, in the order of their ids, behind ``after``."""
+
+    def open_bundles_of(self, user_id: str) -> int:
+        """How many bundles of a user have not ended."""
+
+
+class BundleStore(BundleSearch, Protocol):
+    """Bundles and their chunk jobs. Implemented by every :class:`JobStore`, and guarded like it.
+
+    Methods raise what those of the job store raise.
+    """
+
+    def create_bundle(self, bundle: Bundle) -> BundleSnapshot:
+        """Store a new bundle. Raises ``BundleExists``."""
+
+    def get_bundle(self, bundle_id: str) -> BundleSnapshot | None:
+        """Read a bundle as it is now; ``None`` for an unknown id."""
+
+    def commit_bundle(
+        self, seen: BundleSnapshot, change: BundleChange, jobs: Sequence[Job] = ()
+    ) -> BundleSnapshot:
+        """Write ``change``, and create ``jobs`` in the same commit.
+
+        Raises ``Conflict`` if the bundle was written since ``seen``, or one of the jobs exists.
+        With a retention, a commit that ends the bundle also says when it expires.
+        """
+
+    def bundles_of(self, user_id: str, *, limit: int, cursor: str | None = None) -> BundlePage:
+        """A user's own bundles, newest first by ``admitted_at``; those admission has not seen are
+        not listed.
+
+        Raises ``ValueError`` for a cursor that no page gave.
+        """
+
+    def chunk_jobs(self, bundle_id: str) -> Sequence[Job]:
+        """All chunk jobs of a bundle, in the order of their variants."""
+
+    def chunk_tally(self, bundle_id: str) -> ChunkTally:
+        """The same, only counted."""
+
+
+class Store(JobStore, BundleStore, Protocol):
+    """What every installation has: one store for both."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

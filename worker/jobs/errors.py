@@ -48,6 +48,10 @@ class JobExists(StoreError):
     """A job with this id is already there."""
 
 
+class BundleExists(StoreError):
+    """A bundle with this id is already there."""
+
+
 class RecordRefused(StoreError):
     """The store cannot hold this record whatever its state: bad id, too large, not plain data."""
 

@@ -68,6 +68,11 @@ class Job:
         return self.rank is not None
 
     @property
+    def is_chunk(self) -> bool:
+        """It runs a part of a bundle, and nobody sees it as a job of its own."""
+        return self.bundle_id is not None
+
+    @property
     def is_waiting(self) -> bool:
         """Admission has seen it and keeps it out of the queue until its owner's other jobs end."""
         return (
@@ -105,6 +110,7 @@ class JobChange(TypedDict, total=False):
     admitted_at: datetime | ServerTime | None
     lane: str | None
     bars: int
+    variants: Mapping[str, Any] | None
     enum_style: EnumStyle
     duration_ms: int | None
     result_digest: str | None
@@ -122,7 +128,10 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultRecord:
-    """``backtestResults/{jobId}``: written in the same commit as the job's ``completed``."""
+    """``backtestResults/{jobId}``: written in the same commit as the job's ``completed``.
+
+    A chunk job's has artifacts and an empty ``backtest_result``.
+    """
 
     job_id: str
     user_id: str
