@@ -6,12 +6,16 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
+from tests.support.jobs import a_job, read
+from tests.support.lasting_cli import LASTING
 from tests.support.processes import Server
+from worker.jobs.job import Job
 from worker.jobs.states import JobStatus
 from worker.ports import JobStore
 
-_SERVE = [sys.executable, "-c", "from worker.entrypoints.cli import main; main()", "serve"]
+_PROGRAM = Path(__file__).with_name("lasting_cli.py")
 
 
 class Workers:
@@ -22,16 +26,29 @@ class Workers:
         self._environment = inherited | environment
         self._servers = {server.process.pid: server for server in map(self._start, range(count))}
 
-    def kill(self, pid: int, how: signal.Signals) -> bool:
-        """Send the signal and put another process in its place; false if it is none of ours."""
-        server = self._servers.pop(pid, None)
+    def strike(self, store: JobStore, held: Job, how: signal.Signals) -> bool:
+        """End the process that has this job in hand, and put another in its place.
+
+        False if the signal found it without the job: it had just ended, or had time to end while
+        its worker was told to go.
+        """
+        pid = holder(held)
+        server = self._servers.get(pid)
         if server is None:
             return False
-        server.process.send_signal(how)
+        # Frozen, it cannot end the job between the look and the blow.
+        os.kill(pid, signal.SIGSTOP)
+        _wait_until_frozen(pid)
+        if not _is_same_attempt(read(store, held.job_id).job, held):
+            os.kill(pid, signal.SIGCONT)
+            return False
+        os.kill(pid, how)
+        os.kill(pid, signal.SIGCONT)
+        del self._servers[pid]
         server.process.wait(20)
         server.stop()
         self._replace()
-        return True
+        return _was_left(read(store, held.job_id).job, held)
 
     def revive(self) -> None:
         """Do as a platform does with processes that left by themselves."""
@@ -54,17 +71,54 @@ class Workers:
         self._servers[fresh.process.pid] = fresh
 
     def _start(self, _: int) -> Server:
-        return Server("worker", _SERVE, env=self._environment)
+        command = [sys.executable, str(_PROGRAM), "serve"]
+        return Server("worker", command, env=self._environment)
 
 
-def holders(store: JobStore, job_ids: list[str]) -> list[int]:
-    """The process ids of the workers that have one of these jobs in hand."""
-    held = []
-    for job_id in job_ids:
-        seen = store.get(job_id)
-        if seen is not None and seen.job.status is JobStatus.RUNNING and seen.job.lease:
-            held.append(int(seen.job.lease.worker_id.split("-")[-2]))
-    return held
+class Traffic:
+    """Jobs that keep coming as long as somebody tops them up: ``config(number)`` is the next's."""
+
+    def __init__(
+        self, store: JobStore, config: Callable[[int], dict[str, Any]], *, ahead: int = 8
+    ) -> None:
+        self._store = store
+        self._config = config
+        self._ahead = ahead
+        self.ids: list[str] = []
+        self._open: list[str] = []
+
+    def top_up(self) -> None:
+        """Submit until ``ahead`` jobs have not ended."""
+        self._refresh()
+        while len(self._open) < self._ahead:
+            job_id = f"j{len(self.ids)}"
+            self._store.create(a_job(job_id, config_used=self._config(len(self.ids))))
+            self.ids.append(job_id)
+            self._open.append(job_id)
+
+    def running(self) -> list[Job]:
+        """Those that a worker has in hand."""
+        return [job for job in self._refresh() if job.status is JobStatus.RUNNING and job.lease]
+
+    def unfinished(self) -> list[str]:
+        return [job.job_id for job in self._refresh()]
+
+    def _refresh(self) -> list[Job]:
+        jobs = [read(self._store, job_id).job for job_id in self._open]
+        left = [job for job in jobs if not job.status.is_final]
+        self._open = [job.job_id for job in left]
+        return left
+
+
+def holder(job: Job) -> int:
+    """The process id in its lease, as ``bootstrap.new_worker_id`` wrote it."""
+    assert job.lease is not None
+    return int(job.lease.worker_id.split("-")[-2])
+
+
+def takes_its_time(job: Job) -> bool:
+    """Whether it lasts long enough to be given back, however quick the machine."""
+    return bool(job.config_used.get("label") == LASTING)
 
 
 def wait_for(condition: Callable[[], object], seconds: float, told: Callable[[], str]) -> None:
@@ -73,6 +127,24 @@ def wait_for(condition: Callable[[], object], seconds: float, told: Callable[[],
     while not condition():
         assert time.monotonic() < deadline, told()
         time.sleep(0.02)
+
+
+def _is_same_attempt(now: Job, held: Job) -> bool:
+    return now.status is JobStatus.RUNNING and now.attempt == held.attempt
+
+
+def _was_left(now: Job, held: Job) -> bool:
+    """Its worker went without ending it: it is still held by nobody's lease, or has come back."""
+    lost = now.worker_losses + now.interruptions > held.worker_losses + held.interruptions
+    return lost or _is_same_attempt(now, held)
+
+
+def _wait_until_frozen(pid: int) -> None:
+    def frozen() -> bool:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return state in "TZ"
+
+    wait_for(frozen, 10, lambda: f"process {pid} cannot be stopped")
 
 
 def import_candles(directory: Path, symbol: str, bars: int) -> None:
