@@ -60,7 +60,7 @@ class Envelope(Model):
         Annotated[tuple[Positive, ...], FROM_LIST] | None, BeforeValidator(_none_when_empty)
     ] = None
     max_cycles: Annotated[
-        Annotated[Whole, Field(ge=1)] | None, BeforeValidator(_none_when_zero)
+        Annotated[Whole, Field(ge=0)] | None, BeforeValidator(_none_when_zero)
     ] = None
     label: Annotated[str, Field(max_length=MAX_LABEL)] | None = None
     execution: Execution = Execution()

@@ -21,6 +21,9 @@ _EXPECTED = {
     "float_type": "a number",
     "int_type": "a whole number",
     "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "float_parsing": "a number",
+    "bool_parsing": "true or false",
     "finite_number": "a finite number",
     "dict_type": "an object",
     "model_type": "an object",
@@ -47,16 +50,14 @@ def problems_from(error: ValidationError, raw: Any, prefix: str = "") -> list[Co
     ``raw`` is what was validated: it tells a path's own parts from the names of union branches.
     """
     found: dict[str, list[str]] = {}
-    got: dict[str, str] = {}
+    seen: dict[str, str] = {}
     for details in error.errors(include_url=False):
         path = _path(details, raw, prefix)
-        expected = _expected(details)
-        if expected not in found.setdefault(path, []):
-            found[path].append(expected)
-        got.setdefault(path, _got(details))
-    return [
-        ConfigProblem(path, " or ".join(expected), got[path]) for path, expected in found.items()
-    ]
+        wanted = expected(details)
+        if wanted not in found.setdefault(path, []):
+            found[path].append(wanted)
+        seen.setdefault(path, got(details))
+    return [ConfigProblem(path, " or ".join(wanted), seen[path]) for path, wanted in found.items()]
 
 
 def _path(details: ErrorDetails, raw: Any, prefix: str) -> str:
@@ -101,7 +102,8 @@ def _holds(container: Any, part: str | int) -> bool:
     return is_position and int(part) < len(container)
 
 
-def _expected(details: ErrorDetails) -> str:
+def expected(details: Mapping[str, Any]) -> str:
+    """What would have been right, for one error as pydantic lists it."""
     kind = details["type"]
     context = {
         name: f"{value:g}" if isinstance(value, float) else value
@@ -109,10 +111,11 @@ def _expected(details: ErrorDetails) -> str:
     }
     if kind in _EXPECTED:
         return _EXPECTED[kind].format(**context)
-    return details["msg"].removeprefix("Value error, ")
+    return str(details["msg"]).removeprefix("Value error, ")
 
 
-def _got(details: ErrorDetails) -> str:
+def got(details: Mapping[str, Any]) -> str:
+    """What was there instead, cut to a length that can be read."""
     if details["type"] == "missing":
         return "nothing"
     if details["type"] == "extra_forbidden":

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from engine.problems import expected
+
 #: What a job needs beside the engine's own time: claiming, loading candles, the last commit.
 OVERHEAD_SECONDS = 20
 
@@ -229,7 +231,7 @@ class Settings(BaseSettings):
     @field_validator("store")
     @classmethod
     def _known_store(cls, value: str) -> str:
-        if value.startswith(("sqlite:///", "postgresql+psycopg://")):
+        if re.fullmatch(r"sqlite:///(?!:memory:).+|postgresql\+psycopg://.*", value):
             return value
         if re.fullmatch(r"firestore://[^/]+(/[^/]+)?", value):
             return value
@@ -420,8 +422,9 @@ def _require_oidc(settings: Settings, otherwise: str) -> None:
 
 def _explain(error: Any) -> str:
     name = ".".join(str(part) for part in error["loc"]).upper()
-    message = str(error["msg"]).removeprefix("Value error, ")
-    message = message[:1].lower() + message[1:] if name else message
+    message = expected(error)
+    if error["type"] != "value_error":
+        message = f"expected {message}"
     if not name:
         return message
     # The password of a database's address must not reach a log.

@@ -72,14 +72,29 @@ def test_a_bug_is_logged_and_not_told(caplog: pytest.LogCaptureFixture) -> None:
     assert "hunter2" in caplog.text
 
 
-@pytest.mark.parametrize("body", ['{"count": "many"}', "{}", "no"])
-def test_the_frameworks_422_lists_fields(body: str) -> None:
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ('{"count": "many"}', {"path": "count", "expected": "a whole number", "got": "'many'"}),
+        ("{}", {"path": "count", "expected": "a value", "got": "nothing"}),
+        ("[]", {"path": "", "expected": "an object", "got": "a list of 0"}),
+        (
+            "{",
+            {
+                "path": "",
+                "expected": "JSON",
+                "got": "text that is none: Expecting property name enclosed in double quotes "
+                "at character 2",
+            },
+        ),
+    ],
+)
+def test_the_frameworks_422_lists_fields(body: str, told: dict[str, str]) -> None:
     headers = {"content-type": "application/json"}
     answer = make_client().post("/count", content=body, headers=headers)
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
-    assert len(answer.json()["errors"]) == 1
-    assert "many" not in answer.text
+    assert answer.json()["errors"] == [told]
 
 
 def test_a_long_list_of_errors_is_cut_and_counted() -> None:

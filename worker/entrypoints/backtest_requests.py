@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field, StrictInt, StrictStr, ValidationError
 from pydantic.alias_generators import to_camel
 
 import engine
+from worker.entrypoints.field_errors import field_errors
 from worker.entrypoints.job_forms import Form, JobSummary
 from worker.jobs.rank import MAX_PRIORITY, MIN_PRIORITY
 
@@ -82,7 +83,7 @@ def read_new_backtest(
     try:
         return NewBacktest.model_validate(body)
     except ValidationError as error:
-        errors = [_envelope_error(item) for item in error.errors()]
+        errors = field_errors(error.errors(include_url=False))
     config = body.get("configUsed") if isinstance(body, dict) else None
     if isinstance(config, dict):
         try:
@@ -108,18 +109,3 @@ def body_schema() -> dict[str, Any]:
     """The OpenAPI description of the body, which handlers read by themselves."""
     content = {"schema": NewBacktest.model_json_schema(), "examples": EXAMPLES}
     return {"requestBody": {"required": True, "content": {"application/json": content}}}
-
-
-def _envelope_error(item: Any) -> dict[str, Any]:
-    path = ".".join(str(part) for part in item["loc"])
-    if item["type"] == "extra_forbidden":
-        return {"path": path, "expected": "no such field", "got": "a value"}
-    if item["type"] == "missing":
-        return {"path": path, "expected": "a value", "got": "nothing"}
-    return {"path": path, "expected": str(item["msg"]), "got": _shown(item["input"])}
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, dict | list):
-        return "an object" if isinstance(value, dict) else "a list"
-    return f"{value!r:.80}"

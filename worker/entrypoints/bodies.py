@@ -1,12 +1,13 @@
 """Reading request bodies that nobody vouches for."""
 
 import json
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
 
+from worker.entrypoints.field_errors import field_errors, not_json
 from worker.entrypoints.problems import MAX_LISTED_ERRORS, Problem
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -40,17 +41,23 @@ async def json_body(request: Request, model: type[Model]) -> Model:
     Raises:
         Problem: 422, with every field that is wrong.
     """
-    try:
-        value = json.loads(await request.body())
-    except (ValueError, RecursionError):
-        raise Problem(422, "The body is not JSON.") from None
-    if not isinstance(value, dict):
-        raise Problem(422, "The body is not a JSON object.")
+    value = _parsed(await request.body())
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        errors = [
-            {"path": ".".join(str(part) for part in item["loc"]), "expected": item["msg"]}
-            for item in error.errors(include_url=False, include_input=False)
-        ]
-        raise Problem(422, "The body is not valid.", errors=errors[:MAX_LISTED_ERRORS]) from None
+        raise _refused(field_errors(error.errors(include_url=False))) from None
+
+
+def _parsed(body: bytes) -> object:
+    try:
+        return json.loads(body)
+    except json.JSONDecodeError as error:
+        raise _refused([not_json(error.msg, error.pos + 1)]) from None
+    except UnicodeDecodeError as error:
+        raise _refused([not_json(f"byte {error.start + 1} is no UTF-8")]) from None
+    except (ValueError, RecursionError):
+        raise _refused([not_json("nested too deeply, or with a number too long")]) from None
+
+
+def _refused(errors: list[dict[str, Any]]) -> Problem:
+    return Problem(422, "The body is not valid.", errors=errors[:MAX_LISTED_ERRORS])

@@ -10,6 +10,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from worker.entrypoints.field_errors import field_errors
+
 logger = logging.getLogger(__name__)
 
 Scope = MutableMapping[str, Any]
@@ -65,15 +67,7 @@ def install_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid_request(_: Request, error: RequestValidationError) -> ProblemResponse:
-        return invalid_fields(
-            [
-                {
-                    "path": ".".join(str(part) for part in item["loc"][1:]),
-                    "expected": str(item["msg"]),
-                }
-                for item in error.errors()
-            ]
-        )
+        return invalid_fields(field_errors(error.errors(), skip=1))
 
     @app.exception_handler(Exception)
     async def on_unexpected(request: Request, error: Exception) -> ProblemResponse:
@@ -88,7 +82,7 @@ def install_problem_handlers(app: FastAPI) -> None:
 
 
 def invalid_fields(errors: list[dict[str, Any]]) -> ProblemResponse:
-    """422 with the fields that are wrong: a list of ``path``, ``expected`` and maybe ``got``."""
+    """422 with the fields that are wrong: a list of ``path``, ``expected`` and ``got``."""
     return problem_response(
         422,
         f"{len(errors)} field(s) of the request are not valid.",

@@ -26,7 +26,7 @@ from worker.services.result_document import build_result_document
 
 def _job_id(text: str) -> str:
     if not is_job_id(text):
-        raise ValueError("expected the id of a job")
+        raise ValueError("the id of a job")
     return text
 
 

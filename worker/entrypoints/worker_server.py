@@ -7,7 +7,7 @@ from worker.bootstrap import build_services, build_worker
 from worker.entrypoints.serving import serve_app
 from worker.entrypoints.worker_app import create_worker_app
 from worker.logs import configure_logging
-from worker.settings import Settings
+from worker.settings import Settings, require_worker_auth
 
 
 def serve_worker(settings: Settings) -> None:
@@ -16,6 +16,7 @@ def serve_worker(settings: Settings) -> None:
     Raises:
         SettingsError: the settings would leave routes open to the network.
     """
+    require_worker_auth(settings)
     configure_logging(settings.log_style)
     worker = build_worker(build_services(settings), on_abandoned=_replace_this_process)
     serve_app(create_worker_app(worker), settings, on_exit=worker.shutdown.set)

@@ -1,8 +1,9 @@
 """Engines for SQLite and PostgreSQL, transactions, and what their errors mean to a caller."""
 
+import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from sqlalchemy.exc import (
     StatementError,
 )
 
-from worker.jobs.errors import OutcomeUnknown, RecordRefused, StoreUnavailable
+from worker.jobs.errors import OutcomeUnknown, RecordRefused, StoreError, StoreUnavailable
 
 _CONNECT_SECONDS = 5
 _LOCK_SECONDS = 5
@@ -85,7 +86,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
 def _sqlite(url: str, database: str | None) -> Engine:
     if not database or database == ":memory:":
         raise ValueError("a SQLite store needs a file: sqlite:///path/to/file.db")
-    Path(database).parent.mkdir(parents=True, exist_ok=True)
+    _require_database_file(Path(database))
     engine = sqlalchemy.create_engine(
         url,
         hide_parameters=True,
@@ -109,6 +110,32 @@ def _sqlite(url: str, database: str | None) -> Engine:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
+
+
+def _require_database_file(path: Path) -> None:
+    """SQLite itself says of most of this only that it is "unable to open database file".
+
+    A file that is there is not opened but by SQLite: closing it would undo the locks that other
+    connections of this process have on it.
+    """
+    if path.is_dir():
+        raise StoreError(f"{path}: expected a SQLite database, got a directory")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            path.touch()
+    except OSError as error:
+        raise StoreError(
+            f"{path}: expected a place where a file can be made, got: {error.strerror}"
+        ) from error
+    try:
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA schema_version")
+    except sqlite3.OperationalError:
+        # Locked, perhaps; whoever uses the store will hear of it.
+        return
+    except sqlite3.DatabaseError as error:
+        raise StoreError(f"{path}: expected a SQLite database, got: {error}") from error
 
 
 def _ask_idle_connections(engine: Engine) -> None:

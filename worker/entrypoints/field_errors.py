@@ -1,0 +1,31 @@
+"""What is wrong with the fields of a request, in the words that a config's errors have too."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from engine.problems import expected, got
+
+_LONGEST_PATH = 200
+
+
+def field_errors(errors: Iterable[Mapping[str, Any]], *, skip: int = 0) -> list[dict[str, Any]]:
+    """``path``, ``expected`` and ``got`` of each error as pydantic lists it.
+
+    ``skip`` leaves out the first parts of a path: FastAPI begins with where a field stood.
+    """
+    return [_field_error(error, skip) for error in errors]
+
+
+def not_json(why: str, place: int | None = None) -> dict[str, Any]:
+    """The same for a body that cannot be parsed; ``place`` counts characters from 1."""
+    where = "" if place is None else f" at character {place}"
+    return {"path": "", "expected": "JSON", "got": f"text that is none: {why}{where}"}
+
+
+def _field_error(error: Mapping[str, Any], skip: int) -> dict[str, Any]:
+    if error["type"] == "json_invalid":
+        return not_json(error["ctx"]["error"], error["loc"][-1] + 1)
+    path = ".".join(str(part) for part in error["loc"][skip:])[:_LONGEST_PATH]
+    if error["type"] == "extra_forbidden":
+        return {"path": path, "expected": "no such field", "got": "a value"}
+    return {"path": path, "expected": expected(error), "got": got(error)}
