@@ -94,7 +94,7 @@ def create_control_app(
         )
     )
     app.include_router(
-        sweep_router(build_sweep(services), metrics, machine_caller(callers, "sweep"))
+        sweep_router(build_sweep(services), metrics, fleet, machine_caller(callers, "sweep"))
     )
     _add_probes(app, services)
 

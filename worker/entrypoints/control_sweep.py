@@ -6,15 +6,24 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
 
 from worker.entrypoints.control_metrics import ControlMetrics
+from worker.entrypoints.fleet_log import log_fleet
+from worker.entrypoints.fleet_metrics import FleetMetrics
 from worker.services.sweep.sweeping import Sweep
 
 PATH = "/tasks/sweep"
 
 
 def sweep_router(
-    sweep: Sweep, metrics: ControlMetrics, require_caller: Callable[..., object]
+    sweep: Sweep,
+    metrics: ControlMetrics,
+    fleet: FleetMetrics,
+    require_caller: Callable[..., object],
 ) -> APIRouter:
-    """``POST /tasks/sweep``; a store that is away is the application's 503."""
+    """``POST /tasks/sweep``; a store that is away is the application's 503.
+
+    Each sweep also logs the fleet's figures: on Cloud Run nobody scrapes, and alerts are made of
+    what is logged.
+    """
     router = APIRouter(tags=["machines"])
 
     @router.post(
@@ -26,6 +35,8 @@ def sweep_router(
     def run_sweep() -> JSONResponse:
         swept = sweep.run()
         metrics.swept(swept)
+        if seen := fleet.look():
+            log_fleet(*seen)
         return JSONResponse({"done": dict(swept.done), "failed": list(swept.failed)})
 
     return router

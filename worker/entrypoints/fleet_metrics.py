@@ -37,10 +37,11 @@ class FleetMetrics:
     def exposition(self) -> bytes:
         """Prometheus' text format."""
         registry = CollectorRegistry()
-        registry.register(_Gauges(self._look()))
+        registry.register(_Gauges(self.look()))
         return generate_latest(registry)
 
-    def _look(self) -> tuple[Fleet, bool] | None:
+    def look(self) -> tuple[Fleet, bool] | None:
+        """The fleet and whether it is paused; ``None`` if the store does not answer."""
         with self._lock:
             now = self._clock.monotonic()
             if now - self._looked_at >= CACHE_SECONDS:

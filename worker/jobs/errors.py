@@ -19,6 +19,18 @@ class ErrorCode(StrEnum):
     WORKER_LOST = "WORKER_LOST"
 
 
+#: Codes that tell of the service's trouble rather than of a user's mistake or wish.
+OUR_FAULT = frozenset(
+    {
+        ErrorCode.DATA_INVALID,
+        ErrorCode.ENGINE_ERROR,
+        ErrorCode.RESULT_TOO_LARGE,
+        ErrorCode.TIMEOUT,
+        ErrorCode.WORKER_LOST,
+    }
+)
+
+
 class JobFailure(Exception):
     """A reason that ends a job: a code and one sentence its owner can act on."""
 
