@@ -78,7 +78,7 @@ def test_every_job_ends_once_whoever_is_killed(tmp_path: Path) -> None:
                 in_hand = traffic.running()
                 if how is signal.SIGTERM:
                     in_hand = [job for job in in_hand if takes_its_time(job)]
-                return any(workers.strike(store, job, how) for job in in_hand[:1])
+                return any(workers.strike(store, job, how) for job in in_hand)
 
             wait_for(somebody_dies, 60, workers.output)
 
