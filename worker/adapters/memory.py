@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from worker.adapters.cursor import Cursor
+from worker.adapters.memory_bundles import MemoryBundles
 from worker.adapters.memory_overview import MemoryOverview
 from worker.jobs.changes import changed
 from worker.jobs.errors import Conflict, JobExists, RecordRefused
@@ -23,10 +24,11 @@ class _Record:
     revision: int
 
 
-class MemoryJobStore(MemoryOverview):
+class MemoryJobStore(MemoryOverview, MemoryBundles):
     """Thread-safe; ``clock`` is the store's clock."""
 
     def __init__(self, clock: Clock, retention: timedelta | None = None) -> None:
+        super().__init__()
         self._clock = clock
         self._retention = retention
         self._pause = Pause(is_on=False)
@@ -40,8 +42,7 @@ class MemoryJobStore(MemoryOverview):
         with self._lock:
             if job.job_id in self._records:
                 raise JobExists(job.job_id)
-            stored = replace(copy.deepcopy(job), created_at=self._clock.now())
-            self._records[job.job_id] = _Record(stored, 1)
+            self._add(job)
             return self._snapshot(self._records[job.job_id])
 
     def get(self, job_id: str) -> Snapshot | None:
@@ -63,7 +64,7 @@ class MemoryJobStore(MemoryOverview):
                 return None
             record = self._records[min(claimable)[1]]
             seen = self._snapshot(record)
-            return self._write(record, with_expiry(decide(seen), seen.read_at, self._retention))
+            return self._write(record, with_expiry(seen, decide(seen), self._retention))
 
     def commit(
         self, seen: Snapshot, change: JobChange, result: ResultRecord | None = None
@@ -72,7 +73,7 @@ class MemoryJobStore(MemoryOverview):
             record = self._records.get(seen.job.job_id)
             if record is None or record.revision != seen.version:
                 raise Conflict(seen.job.job_id)
-            change = with_expiry(change, seen.read_at, self._retention)
+            change = with_expiry(seen, change, self._retention)
             if result is not None:
                 if result.job_id in self._results:
                     raise Conflict(f"job {result.job_id} has a result already")
@@ -95,7 +96,7 @@ class MemoryJobStore(MemoryOverview):
         listed = [
             (Cursor.after(job), job)
             for job in own
-            if job.user_id == user_id and job.admitted_at is not None
+            if job.user_id == user_id and job.admitted_at is not None and not job.is_chunk
         ]
         page = sorted(
             ((place, job) for place, job in listed if behind is None or place < behind),
@@ -124,7 +125,17 @@ class MemoryJobStore(MemoryOverview):
 
     def _all(self) -> tuple[list[Job], datetime]:
         with self._lock:
-            return [record.job for record in self._records.values()], self._clock.now()
+            return self._every_job(), self._clock.now()
+
+    def _every_job(self) -> list[Job]:
+        return [record.job for record in self._records.values()]
+
+    def _has_job(self, job_id: str) -> bool:
+        return job_id in self._records
+
+    def _add(self, job: Job) -> None:
+        stored = replace(copy.deepcopy(job), created_at=self._clock.now())
+        self._records[job.job_id] = _Record(stored, 1)
 
     def _write(self, record: _Record, change: JobChange) -> Snapshot:
         record.job = changed(record.job, change, self._clock.now())

@@ -84,6 +84,7 @@ class MemoryOverview(ABC):
             job.user_id == user_id
             and job.status is JobStatus.QUEUED
             and job.admitted_at is not None
+            and not job.is_chunk
             for job in jobs
         )
 

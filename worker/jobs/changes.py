@@ -1,9 +1,10 @@
-"""What a job looks like after a change, for stores that do not read it back."""
+"""What a job or a bundle looks like after a change, for stores that do not read it back."""
 
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from worker.jobs.bundle import Bundle, BundleChange
 from worker.jobs.job import Job, JobChange
 from worker.jobs.lease import Lease, ServerTime
 
@@ -17,3 +18,11 @@ def changed(job: Job, change: JobChange, now: datetime) -> Job:
         elif isinstance(value, Lease) and isinstance(value.heartbeat_at, ServerTime):
             values[name] = replace(value, heartbeat_at=now)
     return replace(job, **values)
+
+
+def changed_bundle(bundle: Bundle, change: BundleChange, now: datetime) -> Bundle:
+    """The same for a bundle."""
+    values: dict[str, Any] = {
+        name: now if isinstance(value, ServerTime) else value for name, value in change.items()
+    }
+    return replace(bundle, **values)

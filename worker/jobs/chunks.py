@@ -6,12 +6,14 @@ bundle, and ``variants`` says which of the bundle's variants are its own.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from worker.jobs.job import Job
+from worker.jobs.states import JobStatus
 
 #: More chunk jobs than this no bundle is cut into; chunks grow instead. All of them are created in
 #: one commit, of which the tightest store takes 4 MiB.
@@ -76,6 +78,42 @@ def chunk_of(job: Job) -> Chunk | None:
     if not all(_is_count(number) for number in numbers.values()) or not numbers["count"]:
         raise ValueError(f"chunk job {job.job_id} has no range of variants")
     return Chunk(**numbers)
+
+
+def start_of(job: Job) -> int:
+    """The index of a chunk job's first variant, to sort by; 0 for one that names none."""
+    start = (job.variants or {}).get("start")
+    return int(start) if start is not None and _is_count(start) else 0
+
+
+def tally(jobs: Iterable[Job]) -> ChunkTally:
+    """Count chunk jobs. One that cannot say which variants are its own counts for none."""
+    by_status = Counter[JobStatus]()
+    progress = 0.0
+    completed = failed = lost = 0
+    for job in jobs:
+        by_status[job.status] += 1
+        try:
+            chunk = chunk_of(job) or Chunk(start=0, count=0)
+        except ValueError:
+            chunk = Chunk(start=0, count=0)
+        if job.status is JobStatus.RUNNING:
+            progress += job.progress
+        elif job.status is JobStatus.COMPLETED:
+            completed += chunk.completed
+            failed += chunk.failed
+        elif job.status is JobStatus.FAILED:
+            lost += chunk.count
+    return ChunkTally(
+        queued=by_status[JobStatus.QUEUED],
+        running=by_status[JobStatus.RUNNING],
+        completed=by_status[JobStatus.COMPLETED],
+        failed=by_status[JobStatus.FAILED],
+        progress=progress,
+        variants_completed=completed,
+        variants_failed=failed,
+        variants_lost=lost,
+    )
 
 
 def ranges(total: int, size: int) -> Iterator[Chunk]:

@@ -131,7 +131,7 @@ class FirestoreJobStore(FirestoreOverview, FirestoreSwitches):
         self, seen: Snapshot, change: JobChange, result: ResultRecord | None = None
     ) -> Snapshot:
         job_id = seen.job.job_id
-        change = with_expiry(change, seen.read_at, self._retention)
+        change = with_expiry(seen, change, self._retention)
         if result is not None:
             result = replace(result, expire_at=change.get("expire_at", result.expire_at))
         batch = PlainDataBatch(self._client)

@@ -147,7 +147,7 @@ class SqlJobStore(SqlOverview, SqlSwitches):
 
     def _write(self, seen: Snapshot, change: JobChange) -> Write:
         clock = datetime.now(UTC) if self._embedded else ServerTime.NOW
-        return Write(self._sql, seen, with_expiry(change, seen.read_at, self._retention), clock)
+        return Write(self._sql, seen, with_expiry(seen, change, self._retention), clock)
 
     def _snapshot(self, row: Record) -> Snapshot:
         columns = self._sql.job_columns(row)
