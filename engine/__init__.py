@@ -4,20 +4,21 @@ Kernels are compiled code that takes time to load, so they are imported by the f
 checking a config needs none of them.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from engine.candles import Candles
 from engine.config import BacktestConfig
 from engine.errors import ConfigError, ConfigProblem, DataError, DataNotFoundError, Stopped
 from engine.parsing import parse_config
+from engine.resampling import resample
 from engine.result import BacktestResult
 from engine.series import SeriesRequest, required_series
 from engine.sweeps.grid import expand_grid
 from engine.versions import ENGINE_VERSION, SUPPORTED_ENGINE_VERSIONS
 
 if TYPE_CHECKING:
-    from engine.sweep import SweepResult
+    from engine.sweep import SweepResult, SweepRow, Variants
 
 
 def run_backtest(
@@ -50,7 +51,7 @@ def run_backtest(
 
 def run_sweep(
     base: Mapping[str, Any],
-    overrides: Collection[Mapping[str, Any]],
+    overrides: "Variants",
     candles: Candles | Mapping[Any, Candles] | None = None,
     *,
     rank_by: str = "sharpe",
@@ -63,21 +64,24 @@ def run_sweep(
     """Run many variants of one config over the same candles, on several threads.
 
     Each row is bit for bit what :func:`run_backtest` gives for the variant's config. A variant
-    that cannot be run fails alone.
+    that cannot be run fails alone, with its message in ``SweepResult.errors``.
 
     Args:
         base: a config; what is missing in it every variant must set.
-        overrides: one mapping a variant, dotted paths to values
-            (``{"parameters.fast": 5}``): a list, or :func:`expand_grid`.
+        overrides: one mapping a variant, dotted paths to values (``{"parameters.fast": 5}``): a
+            list, :func:`expand_grid`, or anything with ``len()`` and ``[index]``.
         candles: as for :func:`run_backtest`.
         rank_by: the sweep metric that ``best`` is ordered by, descending, nulls last.
         keep_best: how many variants ``best`` holds.
+        figures: ``"all"``, or for looking through a large grid faster ``"drawdown"`` (what trades
+            tell, and ``maxDrawdown``) or ``"trades"``; other figures and digests are None then.
         threads: None for one a processor.
-        on_progress: hears the finished fraction, 0…1.
-        should_stop: True ends the sweep; rows that are finished are given back.
+        on_progress: hears the finished fraction, 0…1, in the caller's thread.
+        should_stop: True ends the sweep within a fraction of a second; rows that are finished are
+            given back.
 
     Raises:
-        ConfigError: ``rank_by`` is no sweep metric, or ``base`` no object.
+        ConfigError: ``rank_by`` is no sweep metric, ``figures`` is unknown, or ``base`` no object.
     """
     from engine.sweep import run_sweep as run
 
@@ -87,6 +91,38 @@ def run_sweep(
         candles,
         rank_by=rank_by,
         keep_best=keep_best,
+        figures=figures,
+        threads=threads,
+        on_progress=on_progress,
+        should_stop=should_stop,
+    )
+
+
+def sweep_rows(
+    base: Mapping[str, Any],
+    overrides: "Variants",
+    candles: Candles | Mapping[Any, Candles] | None = None,
+    *,
+    figures: Literal["all", "drawdown", "trades"] = "all",
+    threads: int | None = None,
+    on_progress: Callable[[float], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> "Iterator[list[SweepRow]]":
+    """As :func:`run_sweep`, but the rows come as they are finished, some at a time, in any order.
+
+    For sweeps whose rows are written away: nothing is held but what is on its way. Leaving the
+    loop, or ``should_stop``, ends the sweep; variants whose rows did not come were not run.
+    ``engine.sweep.Leaders`` keeps the best of rows that go by.
+
+    Raises:
+        ConfigError: ``figures`` is unknown, or ``base`` no object.
+    """
+    from engine.sweep import sweep_rows as rows
+
+    return rows(
+        base,
+        overrides,
+        candles,
         figures=figures,
         threads=threads,
         on_progress=on_progress,
@@ -109,6 +145,8 @@ __all__ = [
     "expand_grid",
     "parse_config",
     "required_series",
+    "resample",
     "run_backtest",
     "run_sweep",
+    "sweep_rows",
 ]

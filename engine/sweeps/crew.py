@@ -86,10 +86,12 @@ class Crew(Generic[W]):
         while len(self._running) > self._backlog:
             self._wait()
 
-    def finish(self) -> None:
-        """Wait until everything has ended."""
-        while self._running:
-            self._wait()
+    def works(self) -> bool:
+        """Wait until some work has ended; False if there is none any more."""
+        if not self._running:
+            return False
+        self._wait()
+        return True
 
     def look(self) -> None:
         """Ask the caller whether to stop."""

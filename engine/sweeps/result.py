@@ -1,24 +1,21 @@
 """What a sweep gives back: one row a variant, kept in columns."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic.alias_generators import to_camel
 
 from engine.candles import Candles
 from engine.config import BacktestConfig
 from engine.digest import SUMMARY_METRICS, summary_digest
 from engine.inputs import Given
-from engine.metrics import SweepMetrics
 from engine.result import BacktestResult
 from engine.run import run_backtest
+from engine.sweeps.rows import METRIC_NAMES, SweepRow, VariantError
 
-#: The metrics by their Python names and by those in documents.
-_NAMES = [(field.name, to_camel(field.name)) for field in fields(SweepMetrics)]
 _COUNTS = ("tradeCount",)
 
 
@@ -28,13 +25,6 @@ class Ending(IntEnum):
     NOT_RUN = 0
     FINISHED = 1
     FAILED = 2
-
-
-class VariantError(NamedTuple):
-    """Why a variant failed; ``code`` is one of a job's error codes."""
-
-    code: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +56,8 @@ class SweepResult:
     sweep was told to stop: what was finished stays, the rest is ``NOT_RUN``.
     """
 
-    def __init__(self, total: int, rank_by: str, *, has_digests: bool = True) -> None:
+    def __init__(self, total: int, rank_by: str) -> None:
         self.rank_by = rank_by
-        self._has_digests = has_digests
         self.endings: NDArray[np.int8] = np.zeros(total, np.int8)
         self.metrics: dict[str, NDArray[np.float64]] = {
             name: np.full(total, np.nan) for name in SUMMARY_METRICS
@@ -82,21 +71,20 @@ class SweepResult:
     def __len__(self) -> int:
         return len(self.endings)
 
-    def finish(self, index: int, metrics: SweepMetrics, fingerprint: str) -> None:
-        """Keep a variant's metrics, and the fingerprint of the data they were made from."""
-        for field, name in _NAMES:
-            value = getattr(metrics, field)
+    def keep(self, row: SweepRow) -> None:
+        """Keep a variant's metrics, or the reason why it has none."""
+        if row.error is not None:
+            self.errors[row.index] = row.error
+            self.endings[row.index] = Ending.FAILED
+            return
+        for field, name in METRIC_NAMES.items():
+            value = getattr(row.metrics, field)
             if value is not None:
-                self.metrics[name][index] = value
-        if not self._fingerprints or self._fingerprints[-1] != fingerprint:
-            self._fingerprints.append(fingerprint)
-        self._data[index] = len(self._fingerprints) - 1
-        self.endings[index] = Ending.FINISHED
-
-    def fail(self, index: int, error: VariantError) -> None:
-        """Keep the reason why a variant has no metrics."""
-        self.errors[index] = error
-        self.endings[index] = Ending.FAILED
+                self.metrics[name][row.index] = value
+        if not self._fingerprints or self._fingerprints[-1] != row.fingerprint:
+            self._fingerprints.append(row.fingerprint)
+        self._data[row.index] = len(self._fingerprints) - 1
+        self.endings[row.index] = Ending.FINISHED
 
     def count(self, ending: Ending) -> int:
         """How many variants ended that way."""
@@ -118,9 +106,10 @@ class SweepResult:
         There is none either where not all figures were counted.
         """
         metrics = self.metrics_of(index)
-        if metrics is None or not self._has_digests:
+        if metrics is None:
             return None
-        return summary_digest(self._fingerprints[self._data[index]], metrics)
+        fingerprint = self._fingerprints[self._data[index]]
+        return summary_digest(fingerprint, metrics) if fingerprint else None
 
     def ranking(self) -> list[int]:
         """The finished variants, best first: by ``rank_by`` descending, nulls last, then index."""

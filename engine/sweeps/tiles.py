@@ -23,7 +23,7 @@ from engine.sweeps.borrowing import borrowed
 from engine.sweeps.one_by_one import run_variant
 from engine.sweeps.plane_kernels import TILE_BARS, TILE_WORDS, Planes, run_steps
 from engine.sweeps.programs import Program, SeriesKey, series_of
-from engine.sweeps.rows import Row, Variant, failure
+from engine.sweeps.rows import SweepRow, Variant, failure
 from engine.sweeps.series import is_computed_on_the_way, series_table
 from engine.sweeps.series_kernels import advance_series
 from engine.sweeps.shared import Data, Shared
@@ -111,7 +111,7 @@ class TileBatch:
     def __init__(
         self, candidates: Sequence[Candidate], data: Data, shared: Shared, depth: int
     ) -> None:
-        self.rows: list[Row] = []
+        self.rows: list[SweepRow] = []
         self._candidates = candidates
         self._data = data
         self._shared = shared
@@ -173,16 +173,17 @@ class TileBatch:
         account: FloatArray,
         counts: IntArray,
         should_stop: Callable[[], bool],
-    ) -> Row:
+    ) -> SweepRow:
         index, config = one.variant.index, one.variant.config
         if account[account_of.A_EQUITY] == 0.0 or not np.isfinite(account).all():
             # Returns on nothing are no numbers: the single run's kernels know what to do.
-            return Row(index, *run_variant(config, self._shared, should_stop))
+            return SweepRow(index, *run_variant(config, self._shared, should_stop))
         yearly = self._shared.bars_per_year(config, self._data)
         settle_drawdowns(account)
         curve = _curve(account, counts, self._data, self._depth)
         metrics: SweepMetrics = sweep_metrics(curve, config.starting_capital, yearly)
-        return Row(index, metrics, self._data.fingerprint)
+        has_all = self._depth == account_of.RETURNS
+        return SweepRow(index, metrics, self._data.fingerprint if has_all else "")
 
 
 class _Tiles:

@@ -8,8 +8,7 @@ from engine.parsing import parse_config
 from engine.portfolio_parameters import PortfolioParameters
 from engine.sweeps.one_by_one import run_variant
 from engine.sweeps.overrides import overridden
-from engine.sweeps.result import VariantError
-from engine.sweeps.rows import Row, Variant, failure
+from engine.sweeps.rows import SweepRow, Variant, VariantError, failure
 from engine.sweeps.shared import Shared
 from engine.sweeps.tiles import TileBatch, candidate, tile_batches
 from engine.wheel_parameters import WheelParameters
@@ -18,12 +17,12 @@ from engine.wheel_parameters import WheelParameters
 BATCH = 16
 
 
-def read(base: Mapping[str, Any], index: int, overrides: Mapping[str, Any]) -> Variant | Row:
+def read(base: Mapping[str, Any], index: int, overrides: Mapping[str, Any]) -> Variant | SweepRow:
     """The variant, or the row that says why there is none."""
     try:
         return Variant(index, parse_config(overridden(base, overrides)))
     except ConfigError as error:
-        return Row(index, error=VariantError("INVALID_CONFIG", str(error)))
+        return SweepRow(index, error=VariantError("INVALID_CONFIG", str(error)))
 
 
 class Batch:
@@ -31,7 +30,7 @@ class Batch:
 
     def __init__(self, variants: Sequence[Variant], shared: Shared) -> None:
         self.variants = variants
-        self.rows: list[Row] = []
+        self.rows: list[SweepRow] = []
         self._shared = shared
 
     @property
@@ -49,12 +48,12 @@ class Batch:
             except Exception as error:
                 self.rows.append(failure(variant.index, error))
             else:
-                self.rows.append(Row(variant.index, metrics, fingerprint))
+                self.rows.append(SweepRow(variant.index, metrics, fingerprint))
 
 
 def batches_of(
     variants: Sequence[Variant], shared: Shared, threads: int, depth: int
-) -> Iterator[Batch | TileBatch | Row]:
+) -> Iterator[Batch | TileBatch | SweepRow]:
     """Work for the threads, and the rows of variants for which there is no data."""
     candidates = []
     others = []

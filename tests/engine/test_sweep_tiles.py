@@ -20,7 +20,7 @@ from engine.simulation import FloatArray
 from engine.sweep import Ending, SweepResult, expand_grid, run_sweep
 from engine.sweeps import bits, one_by_one, tiles, variants
 from engine.sweeps.overrides import overridden
-from engine.sweeps.rows import Variant
+from engine.sweeps.rows import SweepRow, Variant
 from engine.sweeps.series import is_computed_on_the_way
 from engine.sweeps.shared import Shared
 from tests.support.markets import config, every, walk
@@ -48,7 +48,7 @@ def assert_agree(result: SweepResult, expected: list[SweepMetrics | None]) -> in
             assert result.endings[index] == Ending.FAILED
         else:
             alone = SweepResult(1, "sharpe")
-            alone.finish(0, metrics, "")
+            alone.keep(SweepRow(0, metrics))
             assert result.metrics_of(index) == alone.metrics_of(0), index
     return len(expected)
 
