@@ -1,56 +1,41 @@
-"""The one place that says how kernels are compiled.
+"""The one place that says where a kernel's machine code comes from.
 
-``nogil`` lets heartbeats run beside a kernel. ``fastmath`` stays off because it changes results.
-The numpy error model makes 0/0 a NaN instead of an exception; kernels guard their divisions all
-the same, so that a run without the compiler (``NUMBA_DISABLE_JIT=1``) takes the same path.
+From a library, if one was made of these very sources (see kernel_code/building.py); from numba
+otherwise, which is not even imported before a kernel is called that the library does not have.
+``ENGINE_KERNELS`` names another library; ``off`` means none, and ``collect`` an empty one: then
+everything is compiled, and what a library would have to hold can be seen.
+
+``NUMBA_DISABLE_JIT=1`` leaves kernels plain Python.
 """
 
-import hashlib
 import os
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-import numba
-from numba.core import config as numba_config
-from numba.core.caching import FunctionCache
-from numba.core.dispatcher import Dispatcher
-from numba.core.runtime.nrt import rtsys
+from engine.kernel_code.places import library_path
+from engine.kernel_code.prepared import Library, PreparedKernel, load
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-
-def _source_hash() -> str:
-    """Compiled code is stale when any engine source changed; numba itself looks at one file."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
+IS_PLAIN = os.environ.get("NUMBA_DISABLE_JIT", "") not in ("", "0")
 
 
-if not os.environ.get("NUMBA_CACHE_DIR"):
-    _base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    _directory = str(_base / "backtest-engine" / _source_hash())
-    numba_config.CACHE_DIR = _directory  # type: ignore[attr-defined]  # set by numba at import
+def _library() -> Library | None:
+    chosen = os.environ.get("ENGINE_KERNELS", "")
+    if IS_PLAIN or chosen == "off":
+        return None
+    return Library({}) if chosen == "collect" else load(Path(chosen) if chosen else library_path())
 
 
-class KernelCache(FunctionCache):
-    """Compiled code, found without what it takes to compile.
-
-    Before numba looks into its cache it imports everything that any code could be compiled from.
-    That takes longer than loading all kernels of a run, and code that is found needs none of it,
-    only memory for its arrays. Code that is not found is compiled as ever: the compiler imports
-    for itself.
-    """
-
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
-        rtsys.initialize(target_context)
-        return self._load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+#: The library that kernels come from, if there is one.
+LIBRARY = _library()
 
 
 def kernel(function: F) -> F:
     """Compile a function of scalars and arrays, keeping the compiled code for the next process."""
-    return _compiled(function)
+    return _machine_code(function)
 
 
 def inlined(function: F) -> F:
@@ -58,12 +43,45 @@ def inlined(function: F) -> F:
 
     Its code becomes part of every caller's before that is compiled.
     """
-    return _compiled(function, inline="always")
+    return _machine_code(function, inline="always")
 
 
-def _compiled(function: F, **options: Any) -> F:
-    compiled = numba.njit(nogil=True, error_model="numpy", fastmath=False, **options)(function)
-    if isinstance(compiled, Dispatcher):
-        # Where numba itself would put its cache.
-        compiled._cache = KernelCache(function)  # type: ignore[attr-defined, no-untyped-call]
-    return cast("F", compiled)
+def _machine_code(function: F, **options: Any) -> F:
+    if IS_PLAIN:
+        return function
+    if LIBRARY is not None:
+        return cast("F", PreparedKernel(function, LIBRARY, options))
+    from engine.kernel_code.compiled import compiled
+
+    return cast("F", compiled(function, **options))
+
+
+class _BuiltIn:
+    """A function that only the compiler knows; it is made when a kernel is compiled with it."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+
+    @cached_property
+    def _numba_type_(self) -> Any:
+        from numba.core.registry import cpu_target
+        from numba.extending import intrinsic
+
+        made = intrinsic(self._make())
+        context = cpu_target.typing_context
+        context.refresh()  # type: ignore[no-untyped-call]
+        return context.resolve_value_type(made)  # type: ignore[no-untyped-call]
+
+
+def built_in(make: Callable[[], Any]) -> Callable[[F], F]:
+    """Decorate a plain function with what the compiler puts in its place.
+
+    ``make`` gives the definition for numba's ``intrinsic``; it may import the compiler.
+    """
+
+    def choose(plain: F) -> F:
+        if IS_PLAIN:
+            return plain
+        return cast("F", _BuiltIn(make))
+
+    return choose

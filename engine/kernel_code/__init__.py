@@ -1,0 +1,1 @@
+"""Where a kernel's machine code comes from: numba, or a library that was made before."""
