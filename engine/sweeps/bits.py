@@ -4,14 +4,12 @@ The compiler makes vector comparisons of these when they are spelled as LLVM's o
 over bars do not become them. Without the compiler the same is done by Python.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from llvmlite import ir  # type: ignore[import-untyped]
-from numba.core import config as numba_config
-from numba.core import types
-from numba.extending import intrinsic
 
+from engine._jit import built_in
 from engine.simulation import FloatArray
 
 WORD_BARS = 64
@@ -21,24 +19,11 @@ def _packed(mask: Any) -> np.uint64:
     return np.packbits(mask, bitorder="little").view(np.uint64)[0]  # type: ignore[no-any-return]
 
 
-if numba_config.DISABLE_JIT:  # type: ignore[attr-defined]  # set by numba at import
+def _comparison(operator: str) -> Callable[[], Any]:
+    def make() -> Any:
+        from llvmlite import ir  # type: ignore[import-untyped]
+        from numba.core import types
 
-    def greater(left: FloatArray, right: FloatArray, first: int) -> np.uint64:
-        """Bits of left[first + i] > right[first + i]."""
-        return _packed(left[first : first + WORD_BARS] > right[first : first + WORD_BARS])
-
-    def at_most(left: FloatArray, right: FloatArray, first: int) -> np.uint64:
-        """Bits of left[first + i] ≤ right[first + i]."""
-        return _packed(left[first : first + WORD_BARS] <= right[first : first + WORD_BARS])
-
-    def lowest_bit(word: np.uint64) -> int:
-        """The place of the lowest bit of a word that has one."""
-        number = int(word)
-        return (number & -number).bit_length() - 1
-
-else:
-
-    def _comparison(operator: str) -> Any:
         def compare(typing_context: Any, left: Any, right: Any, first: Any) -> Any:  # noqa: ARG001
             signature = types.uint64(left, right, types.int64)
 
@@ -57,16 +42,38 @@ else:
 
             return signature, code
 
-        return intrinsic(compare)
+        return compare
 
-    greater = _comparison(">")
-    at_most = _comparison("<=")
+    return make
 
-    @intrinsic
-    def lowest_bit(typing_context: Any, word: Any) -> Any:  # noqa: ARG001
-        """The place of the lowest bit of a word that has one."""
 
+def _count_trailing_zeros() -> Any:
+    from llvmlite import ir
+    from numba.core import types
+
+    def count(typing_context: Any, word: Any) -> Any:  # noqa: ARG001
         def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
             return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
 
         return types.int64(types.uint64), code
+
+    return count
+
+
+@built_in(_comparison(">"))
+def greater(left: FloatArray, right: FloatArray, first: int) -> np.uint64:
+    """Bits of left[first + i] > right[first + i]."""
+    return _packed(left[first : first + WORD_BARS] > right[first : first + WORD_BARS])
+
+
+@built_in(_comparison("<="))
+def at_most(left: FloatArray, right: FloatArray, first: int) -> np.uint64:
+    """Bits of left[first + i] ≤ right[first + i]."""
+    return _packed(left[first : first + WORD_BARS] <= right[first : first + WORD_BARS])
+
+
+@built_in(_count_trailing_zeros)
+def lowest_bit(word: np.uint64) -> int:
+    """The place of the lowest bit of a word that has one."""
+    number = int(word)
+    return (number & -number).bit_length() - 1

@@ -6,23 +6,15 @@ once a trade. Whoever borrows an array has to keep it alive; the kernel's caller
 
 from typing import Any
 
-from numba.core import config as numba_config
-from numba.core import types
-from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-if numba_config.DISABLE_JIT:  # type: ignore[attr-defined]  # set by numba at import
+from engine._jit import built_in
 
-    def borrowed(array: NDArray[Any]) -> NDArray[Any]:
-        """The array itself."""
-        return array
 
-else:
+def _without_owner() -> Any:
+    from numba.core import types
 
-    @intrinsic
-    def borrowed(typing_context: Any, array: Any) -> Any:  # noqa: ARG001
-        """The same array without an owner, inside a kernel that was given it."""
-
+    def borrow(typing_context: Any, array: Any) -> Any:  # noqa: ARG001
         def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             struct = context.make_array(signature.args[0])(context, builder, arguments[0])
             owner: Any = types.MemInfoPointer(types.voidptr)  # type: ignore[no-untyped-call]
@@ -31,3 +23,11 @@ else:
             return struct._getvalue()
 
         return array(array), code
+
+    return borrow
+
+
+@built_in(_without_owner)
+def borrowed(array: NDArray[Any]) -> NDArray[Any]:
+    """The same array without an owner, inside a kernel that was given it."""
+    return array
