@@ -1,25 +1,30 @@
-"""Compile every kernel of the engine into NUMBA_CACHE_DIR, as a worker would call it.
+"""Compile every kernel of the engine as a worker would call it: a library, and numba's own cache.
 
-usage: bake_kernels.py --samples DIRECTORY --examples DIRECTORY
+usage: ENGINE_KERNELS=collect bake_kernels.py --samples DIRECTORY --examples DIRECTORY
 
-Each kernel is compiled for the argument types it is first called with, so the calls are made the
-way a worker makes them: configurations run over stored candles (which are mapped read-only) and
-over a price path. A kernel that none of them reaches fails the build.
+Both go into NUMBA_CACHE_DIR, or where this user's compiled code is kept. A worker takes its kernels
+from the library and needs no compiler; the cache is for what the library turns out not to hold.
+
+Each kernel is compiled for the argument types it is called with, so the calls are made the way a
+worker makes them: configurations run over stored candles (which are mapped read-only) and over a
+price path. A kernel that none of them reaches fails the build.
 """
 
 import argparse
 import importlib
 import json
+import os
 import pkgutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from numba.core.dispatcher import Dispatcher
-
 import engine
-from engine import parse_config, required_series, run_sweep
+from engine import _jit, parse_config, required_series, run_sweep
+from engine.kernel_code.building import Calls, build
+from engine.kernel_code.places import library_path
+from engine.kernel_code.prepared import PreparedKernel
 from engine.sweep import Figures
 from worker.adapters.candle_files import CandleFiles
 from worker.bootstrap import engine_calls
@@ -147,27 +152,24 @@ def sweep(candles: CandleFiles) -> None:
             run_sweep(base, [{}, stops], bars, figures=figures)
 
 
-def kernels() -> dict[str, Dispatcher]:
+def kernels() -> dict[str, PreparedKernel]:
     """Every function that a module of the engine compiles by itself, by name.
 
     A function whose code becomes part of its callers' has no compiled form of its own.
     """
     found = {}
     for module in pkgutil.walk_packages(engine.__path__, "engine."):
-        for name, value in vars(importlib.import_module(module.name)).items():
-            if (
-                isinstance(value, Dispatcher)
-                and value.py_func.__module__ == module.name
-                and value.targetoptions.get("inline") != "always"
-            ):
-                found[f"{module.name}.{name}"] = value
+        for value in vars(importlib.import_module(module.name)).values():
+            if isinstance(value, PreparedKernel) and value.targetoptions.get("inline") != "always":
+                found[value.name] = value
     return found
 
 
-def compiled_forms(kernel: Dispatcher) -> int:
+def compiled_forms(kernel: PreparedKernel) -> int:
     """For how many argument types the cache holds the kernel, compiled now or before."""
-    name = f"*.{kernel.py_func.__qualname__}-{kernel.py_func.__code__.co_firstlineno}.*.nbc"
-    return sum(1 for _ in Path(kernel.stats.cache_path).glob(name))
+    function = kernel.py_func
+    name = f"*.{function.__qualname__}-{function.__code__.co_firstlineno}.*.nbc"
+    return sum(1 for _ in Path(kernel.dispatcher.stats.cache_path).glob(name))
 
 
 def main() -> None:
@@ -175,6 +177,10 @@ def main() -> None:
     parser.add_argument("--samples", type=Path, required=True)
     parser.add_argument("--examples", type=Path, required=True)
     arguments = parser.parse_args()
+    if _jit.LIBRARY is None or os.environ.get("ENGINE_KERNELS") != "collect":
+        raise SystemExit("ENGINE_KERNELS must be collect")
+    calls = Calls()
+    _jit.LIBRARY.on_miss = calls.note
     with tempfile.TemporaryDirectory() as directory:
         candles = CandleFiles(Path(directory))
         for file in sorted(arguments.samples.glob("*-1d.csv")):
@@ -188,6 +194,8 @@ def main() -> None:
     if unreached:
         raise SystemExit(f"no configuration calls {', '.join(unreached)}")
     print(f"{len(forms)} kernels, {sum(forms.values())} forms")
+    build(calls, library_path())
+    print(f"{len(calls)} forms in {library_path().name}, {library_path().stat().st_size:,} bytes")
 
 
 if __name__ == "__main__":

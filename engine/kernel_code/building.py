@@ -31,7 +31,9 @@ from engine.kernel_code.slots import kind_of
 #: Linkers, in the order in which they are tried, and what makes each write a shared object.
 LINKERS = (("ld", "-shared"), ("cc", "-shared", "-nostdlib"))
 #: All that a library may ask of the process that loads it.
-FROM_C = frozenset({"malloc", "free", "memset", "memcpy", "memmove"})
+FROM_C = frozenset({"malloc", "free", "memset", "memcpy", "memmove", "sqrt"})
+#: What ``_MEMORY`` below gives to kernels.
+FROM_MEMORY = frozenset({"NRT_MemInfo_alloc_aligned", "NRT_MemInfo_call_dtor"})
 
 _SLOT = ir.IntType(64)
 _POINTER = ir.IntType(8).as_pointer()
@@ -153,7 +155,10 @@ def build(calls: Calls, path: Path) -> None:
         dispatcher = compiled(call.kernel.py_func, is_kept=False, **call.kernel.targetoptions)
         dispatcher.compile(call.signature)
         form = dispatcher.overloads[call.signature]
-        whole.link_in(llvm.parse_assembly(form.library.get_llvm_str()))
+        code = llvm.parse_assembly(form.library.get_llvm_str())
+        _keep_only(code, {form.fndesc.llvm_func_name})
+        _require_nothing_strange(code, call.kernel.name)
+        whole.link_in(code)
         shim = _Shim(symbol, form)
         whole.link_in(llvm.parse_assembly(str(shim.module)))
         entries.append(
@@ -217,10 +222,8 @@ class _Shim:
         build = self._builder
         for place, kind in enumerate((_POINTER, _STATUS)):
             member = build.load(build.gep(exception, [_STATUS(0), _STATUS(place)], inbounds=True))
-            number = (
-                build.ptrtoint(member, _SLOT) if kind is _POINTER else build.zext(member, _SLOT)
-            )
-            build.store(number, build.gep(self._result, [_SLOT(place)]))
+            widen = build.ptrtoint if kind is _POINTER else build.zext
+            build.store(widen(member, _SLOT), build.gep(self._result, [_SLOT(place)]))
 
     def _leave(self, value: Any, kind: Any, start: int = 0) -> list[str]:
         """Leave a result in slots from ``start`` on; the codes of those it took."""
@@ -284,15 +287,17 @@ def _keep_only(module: Any, wanted: set[str]) -> None:
     passes.add_global_dead_code_eliminate_pass()
     tuning = llvm.create_pipeline_tuning_options(speed_level=0)
     passes.run(module, llvm.create_pass_builder(_machine(), tuning))
-    needed = {
+
+
+def _require_nothing_strange(module: Any, name: str) -> None:
+    """Refuse code that would need Python, or what numba brings along."""
+    strange = {
         value.name
         for value in (*module.functions, *module.global_variables)
         if value.is_declaration and not value.name.startswith("llvm.")
-    }
-    if needed - FROM_C:
-        raise RuntimeError(
-            f"kernels need {', '.join(sorted(needed - FROM_C))}, which no library has"
-        )
+    } - (FROM_C | FROM_MEMORY)
+    if strange:
+        raise RuntimeError(f"{name} cannot be made ahead: it needs {', '.join(sorted(strange))}")
 
 
 def _machine() -> Any:

@@ -14,7 +14,6 @@ from functools import cached_property, update_wrapper
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from engine.kernel_code.slots import kind_of, read, write

@@ -15,8 +15,12 @@ from numpy.typing import NDArray
 
 #: What the library is told about a number: the code that ``struct`` packs it with.
 _NUMBERS: dict[type, str] = {
-    **{float: "d", np.float64: "d"},
-    **{int: "q", np.int64: "q", bool: "?", np.bool_: "?"},
+    float: "d",
+    np.float64: "d",
+    int: "q",
+    np.int64: "q",
+    bool: "?",
+    np.bool_: "?",
 }
 _ALIGNED, _C_ORDER, _FORTRAN_ORDER = 0x100, 0x1, 0x2
 

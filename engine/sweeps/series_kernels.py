@@ -94,10 +94,13 @@ def advance_series(
         period = series[row, S_PERIOD]
         out = values[row]
         if kind == COLUMN:
-            out[: last - first] = columns[source][first:last]
+            column = columns[source]
+            for i in range(first, last):
+                out[i - first] = column[i]
             is_clean[row] = True
         elif kind == CONSTANT:
-            out[: last - first] = state[row]
+            for i in range(first, last):
+                out[i - first] = state[row]
             is_clean[row] = True
         elif kind == SIMPLE_AVERAGE:
             _simple_average(totals[source], period, first, last, out)
