@@ -1,0 +1,1 @@
+"""Bundles: many variants of one config, run by chunk jobs. One verb a module."""

@@ -1,0 +1,142 @@
+"""From the rows of all chunks to one table of variants and the summary of a bundle."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.digest import SUMMARY_METRICS
+from worker.jobs.bundle import VARIANT_ROWS, Bundle, KeepResults
+from worker.jobs.chunks import Chunk
+from worker.jobs.errors import ErrorCode, JobFailure
+from worker.jobs.job import Artifact
+from worker.ports import ArtifactStore
+from worker.services.bundles import kept_results
+from worker.services.bundles.variant_rows import (
+    COUNTS,
+    REGIMES,
+    Variants,
+    average_column,
+    cycles_column,
+    figures_of,
+    from_json,
+    joined,
+    lost_rows,
+    numbers,
+    order_of,
+    plain_columns,
+    read_rows,
+)
+
+GONE = JobFailure(ErrorCode.ENGINE_ERROR, "What this variant came to was stored and is gone.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndedChunk:
+    """A chunk job that has ended: the artifacts of its result, or why it left none."""
+
+    chunk: Chunk
+    artifacts: Mapping[str, Artifact] = field(default_factory=dict)
+    failure: JobFailure = GONE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merged:
+    """What the end of a bundle is made of. ``completed`` and ``failed`` count variants."""
+
+    completed: int
+    failed: int
+    summary: Mapping[str, Any]
+    artifacts: Mapping[str, Artifact]
+
+
+def merge(
+    bundle: Bundle, variants: Variants, ended: Sequence[EndedChunk], artifacts: ArtifactStore
+) -> Merged:
+    """Put the rows of all chunks together, in the order of ``ended``.
+
+    The rows of all variants are written as one artifact, and where the best full results are kept,
+    those of the whole bundle as another one; both are the same bytes whoever writes them. What is
+    held at a time are the rows as Arrow columns: about 40 MB for 100,000 variants.
+    """
+    rows = joined(_rows_of(one, variants, artifacts) for one in ended)
+    stored = {
+        VARIANT_ROWS: artifacts.put(f"{bundle.bundle_id}/{VARIANT_ROWS}", plain_columns(rows))
+    }
+    is_sound = rows["errorCode"].is_null().to_numpy()
+    places = np.flatnonzero(is_sound)
+    ranked = places[_ranking(rows.take(places), bundle.rank_by)] if len(places) else places
+    summary = _summary(rows, ranked, bundle.rank_by)
+    if bundle.keep_results is KeepResults.BEST:
+        best = rows["index"].take(ranked[: kept_results.BEST]).to_pylist()
+        table = kept_results.gathered(best, ended, artifacts)
+        if table is not None:
+            stored[kept_results.NAME] = artifacts.put(
+                f"{bundle.bundle_id}/{kept_results.NAME}", plain_columns(table)
+            )
+            summary["keptResults"] = table["index"].to_pylist()
+    return Merged(
+        completed=len(places),
+        failed=len(is_sound) - len(places),
+        summary=summary,
+        artifacts=stored,
+    )
+
+
+def _rows_of(one: EndedChunk, variants: Variants, artifacts: ArtifactStore) -> Mapping[str, Any]:
+    artifact = one.artifacts.get(VARIANT_ROWS)
+    if artifact is None:
+        return lost_rows(one.chunk, variants, one.failure)
+    try:
+        return plain_columns(read_rows(artifacts.read(artifact)))
+    except FileNotFoundError:
+        return lost_rows(one.chunk, variants, GONE)
+
+
+def _ranking(rows: Any, rank_by: str) -> NDArray[np.int64]:
+    return order_of(numbers(rows, rank_by), rows["index"].to_numpy())
+
+
+def _summary(rows: Any, ranked: NDArray[np.int64], rank_by: str) -> dict[str, Any]:
+    """``best`` and ``worst`` by ``rank_by``, ``regimes`` and ``metricRanges``, of sound variants.
+
+    The worst is the last of those that have the metric at all.
+    """
+    has_value = ~np.isnan(numbers(rows, rank_by)[ranked])
+    valued = ranked[has_value] if has_value.any() else ranked
+    sound = rows.take(ranked)
+    return {
+        "best": _variant(rows, ranked[:1]),
+        "worst": _variant(rows, valued[-1:]),
+        "regimes": {regime: _average(sound, regime) for regime in REGIMES},
+        "metricRanges": dict(_ranges(sound)),
+    }
+
+
+def _variant(rows: Any, places: NDArray[np.int64]) -> dict[str, Any] | None:
+    for row in rows.take(places).to_pylist():
+        return {
+            "index": row["index"],
+            "overrides": from_json(row["overrides"]),
+            "metrics": figures_of(row),
+        }
+    return None
+
+
+def _average(rows: Any, regime: str) -> float | None:
+    """Over all completed cycles of all variants that the regime dominates."""
+    counts, averages = numbers(rows, cycles_column(regime)), numbers(rows, average_column(regime))
+    total = np.nansum(counts)
+    return float(np.nansum(counts * averages) / total) if total else None
+
+
+def _ranges(rows: Any) -> Iterator[tuple[str, dict[str, float] | None]]:
+    """The smallest and the largest of each metric, None for one that no variant has."""
+    for name in SUMMARY_METRICS:
+        values = numbers(rows, name)
+        known = values[~np.isnan(values)]
+        number = int if name in COUNTS else float
+        ends = {"min": number(known.min()), "max": number(known.max())} if len(known) else None
+        yield name, ends
