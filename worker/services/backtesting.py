@@ -1,7 +1,7 @@
 """A backtest without a job: config in, result out, with candles from the source."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -79,15 +79,19 @@ class Backtesting:
             JobFailure: the candles are not there.
         """
         config = self._calls.parse_config(config_used)
-        candles = {
-            (series.symbol, series.timeframe): self._candles.load(
-                series.symbol, series.timeframe, series.start, series.end
-            )
-            for series in self._calls.required_series(config)
-        }
+        candles = self.load(self._calls.required_series(config))
         return self._calls.run_backtest(
             config, candles or None, on_progress=on_progress, should_stop=should_stop
         )
+
+    def load(self, wanted: Iterable[engine.SeriesRequest]) -> dict[tuple[str, str], Candles]:
+        """Candles by symbol and timeframe. Raises ``JobFailure`` if some are not there."""
+        return {
+            (series.symbol, series.timeframe): self._candles.load(
+                series.symbol, series.timeframe, series.start, series.end
+            )
+            for series in wanted
+        }
 
 
 def as_failure(error: BaseException) -> JobFailure:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from worker.jobs.job import Artifact
+from worker.jobs.states import EnumStyle
 from worker.ports import ArtifactStore
 from worker.services.result_document import build_result_document
 
@@ -28,18 +29,27 @@ _COLUMNS = ("index", "resultDigest", "summaryDigest", "backtestResult")
 class KeptResults:
     """Takes a chunk's full results one by one, in the order of their variants."""
 
-    def __init__(self, artifacts: ArtifactStore, key: str) -> None:
+    def __init__(
+        self, artifacts: ArtifactStore, key: str, enum_style: EnumStyle = EnumStyle.PLAIN
+    ) -> None:
         """``key`` is that of the chunk's artifacts: job and attempt."""
         self._artifacts = artifacts
         self._key = key
+        self._enum_style = enum_style
         self._rows: list[tuple[int, str, str, str]] = []
         self._bytes = 0
         self._stored: dict[str, Artifact] = {}
 
     def add(self, index: int, result: Any) -> None:
-        """Keep the engine's result of variant ``index``, cut like a job's (900 KiB)."""
-        document = build_result_document(str(index), result.to_outline()).backtest_result
-        text = json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        """Keep the engine's result of variant ``index``, cut like a job's (900 KiB).
+
+        Raises:
+            JobFailure: RESULT_TOO_LARGE.
+        """
+        document = build_result_document(str(index), result.to_outline(), self._enum_style)
+        text = json.dumps(
+            document.backtest_result, ensure_ascii=False, separators=(",", ":"), allow_nan=False
+        )
         self._rows.append((index, result.result_digest, result.summary_digest, text))
         self._bytes += len(text)
         if self._bytes >= PART_BYTES:

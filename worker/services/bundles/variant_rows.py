@@ -81,19 +81,18 @@ class ChunkRows:
         self.completed = 0
         self.failed = 0
 
-    def add(self, row: "SweepRow") -> None:
-        """Keep what the engine says of one variant; ``row.index`` counts from the chunk's start."""
+    def add(self, place: int, row: "SweepRow") -> None:
+        """Keep what the engine says of the variant at ``place``, counted from the chunk's start."""
         if row.error is not None:
-            self._fail(row.index, row.error.code, row.error.message)
+            self._fail(place, row.error.code, row.error.message)
             return
-        figures = row.figures() or {}
-        for name, value in figures.items():
-            self._columns[name][row.index] = value
-        self._columns["summaryDigest"][row.index] = row.summary_digest
+        for name, value in (row.figures() or {}).items():
+            self._columns[name][place] = value
+        self._columns["summaryDigest"][place] = row.summary_digest
         for regime in REGIMES if row.regimes is not None else ():
             cycles = getattr(row.regimes, regime)
-            self._columns[cycles_column(regime)][row.index] = cycles.count
-            self._columns[average_column(regime)][row.index] = cycles.avg_return
+            self._columns[cycles_column(regime)][place] = cycles.count
+            self._columns[average_column(regime)][place] = cycles.avg_return
         self.completed += 1
 
     def end_rest(self, failure: JobFailure) -> None:
