@@ -140,6 +140,11 @@ if [ -n "$retention" ]; then
       --enable-ttl --async --database="$database" --project="$project"
   done
 fi
+# A week of daily copies, from which a new database can be made; see docs/operations.md.
+there gcloud firestore backups schedules list --database="$database" --format='value(name)' \
+  --project="$project" ||
+  run gcloud firestore backups schedules create --database="$database" --recurrence=daily \
+    --retention=7d --project="$project"
 
 heading 'Security rules'
 run python3 deploy/rules.py "$project" --database="$database" ${own:+"$own"} firestore.rules || {
@@ -295,6 +300,16 @@ if [ -n "$email" ]; then
       --channel-labels="email_address=$email" --project="$project"
   channel=$(ask "projects/$project/notificationChannels/1" list_channel)
 fi
+# Metrics made of log lines come before the policies that watch them.
+for metric in deploy/metrics/*.json; do
+  name=$(basename "$metric" .json)
+  if there gcloud logging metrics list --filter="name=$name" --format='value(name)' \
+    --project="$project"; then
+    run gcloud logging metrics update "$name" --config-from-file="$metric" --project="$project"
+  else
+    run gcloud logging metrics create "$name" --config-from-file="$metric" --project="$project"
+  fi
+done
 for policy in deploy/alerts/*.json; do
   name=backtest-$(basename "$policy" .json)
   there gcloud alpha monitoring policies list --filter="userLabels.policy=$name" \

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.support.cloud_sdk import ask_sdk
 
@@ -18,6 +19,23 @@ OURS = {
     "backtest-worker",
     "backtest-control",
     "backtest-sweep",
+}
+#: What each alert rule of Prometheus is where nobody scrapes.
+COUNTERPARTS = {
+    "BacktestStoreAway": "sweep",
+    "BacktestHighFailureRate": "failure-rate",
+    "BacktestNothingCompletes": "nothing-completes",
+    "BacktestOldestJobWaits": "queue-age",
+    "BacktestExpiredLeases": "expired-leases",
+    "BacktestSweepFails": "error-log",
+    "BacktestWorkersDie": "workers-die",
+    "BacktestPoisonJob": "poison-job",
+    "BacktestRingsFail": "failed-rings",
+    "BacktestPausedForLong": "paused",
+    "BacktestSlowJobs": "slow-jobs",
+    "BacktestLongWaits": "long-waits",
+    "BacktestLeasesLost": "lost-leases",
+    "BacktestTargetDown": "worker-errors",
 }
 
 
@@ -58,8 +76,23 @@ def test_the_sdk_check_sees_a_wrong_field(tmp_path: Path) -> None:
 def test_it_watches_something_of_ours(name: str) -> None:
     for text in filters(policies()[name]):
         named = set(re.findall(r'"(backtest-[a-z-]+)"', text))
-        assert named
+        ours = re.findall(r"logging\.googleapis\.com/user/(\w+)", text)
+        assert named or ours
         assert named <= OURS
+        assert all((ROOT / "deploy" / "metrics" / f"{metric}.json").is_file() for metric in ours)
+
+
+def test_every_rule_of_prometheus_has_its_policy() -> None:
+    rules = yaml.safe_load((ROOT / "deploy" / "prometheus" / "alerts.yml").read_text())
+    alerts = {
+        rule["alert"]: rule["labels"]["severity"].upper()
+        for group in rules["groups"]
+        for rule in group["rules"]
+        if "alert" in rule
+    }
+    counterparts = {alert: policies()[COUNTERPARTS[alert]]["severity"] for alert in COUNTERPARTS}
+
+    assert counterparts == alerts
 
 
 @pytest.mark.parametrize("name", sorted(policies()))
@@ -79,3 +112,23 @@ def test_an_error_in_the_log_leads_to_its_job() -> None:
 
     labels = condition["conditionMatchedLog"]["labelExtractors"]
     assert labels["jobId"] == "EXTRACT(jsonPayload.jobId)"
+    text = policies()["error-log"]["documentation"]["content"]
+    named = set(re.findall(r"\$\{log\.extracted_label\.(\w+)\}", text))
+    assert named == labels.keys()
+    assert "https://console.cloud.google.com/logs/query;query=jsonPayload.jobId%3D" in text
+    assert "backtest-worker status ${log.extracted_label.jobId}" in text
+
+
+def test_a_count_of_nothing_and_a_count_of_one_are_on_two_sides_of_a_threshold() -> None:
+    """Percentiles lie inside a bucket, so a threshold must be one of its metric's bounds."""
+    compared = 0
+    for policy in policies().values():
+        for condition in policy["conditions"]:
+            threshold = condition.get("conditionThreshold", {})
+            for metric in re.findall(r"user/(\w+)", threshold.get("filter", "")):
+                file = ROOT / "deploy" / "metrics" / f"{metric}.json"
+                options = json.loads(file.read_text()).get("bucketOptions")
+                if options is not None:
+                    compared += 1
+                    assert threshold["thresholdValue"] in options["explicitBuckets"]["bounds"]
+    assert compared >= 8

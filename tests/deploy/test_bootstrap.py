@@ -310,6 +310,35 @@ def test_buckets_have_lifecycles_and_no_public_access(gcloud: FakeGcloud) -> Non
         assert bool(deletions) == name.endswith("-releases")
 
 
+def test_metrics_are_there_before_the_policies_that_watch_them(gcloud: FakeGcloud) -> None:
+    commands = dry_run(gcloud)
+    starts = [command[1:4] for command in commands]
+    metrics = [
+        command[4] for command in commands if command[1:4] == _words("logging metrics create")
+    ]
+    files = sorted((ROOT / "deploy" / "metrics").glob("*.json"))
+
+    assert metrics == [file.stem for file in files]
+    last = len(starts) - 1 - starts[::-1].index(_words("logging metrics create"))
+    assert last < starts.index(_words("alpha monitoring policies"))
+
+
+def test_metrics_that_are_there_are_brought_up_to_date(gcloud: FakeGcloud) -> None:
+    gcloud.answer(_EVERYTHING_IS_THERE)
+
+    gcloud.run([SCRIPT, *PLACE])
+
+    updated = [call for call in gcloud.calls if call[:3] == _words("logging metrics update")]
+    assert len(updated) == len(list((ROOT / "deploy" / "metrics").glob("*.json")))
+
+
+def test_the_database_is_copied_every_day(gcloud: FakeGcloud) -> None:
+    schedule = options_of(only(dry_run(gcloud, "--database=backtests"), "backups", "create"))
+
+    assert (schedule["recurrence"], schedule["retention"]) == ("daily", "7d")
+    assert schedule["database"] == "backtests"
+
+
 @pytest.mark.parametrize("arguments", [[], ["one"], ["a", "b", "c"], ["a", "b", "--nonsense"]])
 def test_wrong_arguments_are_refused(gcloud: FakeGcloud, arguments: list[str]) -> None:
     done = gcloud.run([SCRIPT, *arguments])
@@ -349,6 +378,7 @@ _EVERYTHING_IS_THERE = {
         for what in (
             "iam service-accounts",
             "firestore databases",
+            "firestore backups schedules",
             "storage buckets",
             "pubsub topics",
             "pubsub subscriptions",
@@ -358,6 +388,7 @@ _EVERYTHING_IS_THERE = {
             "scheduler jobs",
             "beta monitoring channels",
             "alpha monitoring policies",
+            "logging metrics",
         )
     },
 }

@@ -1,8 +1,9 @@
 """Runs in the Cloud SDK's interpreter, without a network: JSON questions in, JSON answers out.
 
-``commands``: argument lists for gcloud's parser. ``services``, ``policies``: file names, decoded
-into the messages of the Run and the Monitoring API. ``builds``: file names for Cloud Build's
-loader. Each answer is the problem in words, or an empty string.
+``commands``: argument lists for gcloud's parser. ``services``, ``pools``, ``policies``,
+``metrics``: file names, decoded into the messages of the Run, Monitoring and Logging APIs.
+``builds``: file names for Cloud Build's loader. Each answer is the
+problem in words, or an empty string.
 """
 
 import contextlib
@@ -17,6 +18,7 @@ import googlecloudsdk.gcloud_main
 from googlecloudsdk.api_lib.cloudbuild import cloudbuild_util
 from googlecloudsdk.api_lib.cloudbuild import config as build_config
 from googlecloudsdk.api_lib.run import service as run_service
+from googlecloudsdk.api_lib.run import worker_pool as run_worker_pool
 from googlecloudsdk.api_lib.util import apis
 from googlecloudsdk.api_lib.util import messages as messages_util
 from googlecloudsdk.core import properties, yaml
@@ -59,6 +61,19 @@ def service_problem(path):
     return unknown_fields(message)
 
 
+def pool_problem(path):
+    messages = apis.GetMessagesModule("run", "v1")
+    try:
+        message = messages_util.DictToMessageWithErrorCheck(
+            yaml.load_path(path), messages.WorkerPool
+        )
+        pool = run_worker_pool.WorkerPool(message, messages)
+        assert pool.template.container.image, "no image"
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return unknown_fields(message)
+
+
 def unknown_fields(message, where=""):
     """The decoder keeps fields that it does not know; here they are mistakes."""
     unknown = [f"{where}{name}" for name in message.all_unrecognized_fields()]
@@ -79,15 +94,21 @@ def build_problem(path):
     return ""
 
 
-def policy_problem(path):
-    messages = apis.GetMessagesModule("monitoring", "v3")
+def message_problem(api, version, name, path):
+    kind = getattr(apis.GetMessagesModule(api, version), name)
     try:
-        message = messages_util.DictToMessageWithErrorCheck(
-            yaml.load_path(path), messages.AlertPolicy
-        )
+        message = messages_util.DictToMessageWithErrorCheck(yaml.load_path(path), kind)
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     return unknown_fields(message)
+
+
+def policy_problem(path):
+    return message_problem("monitoring", "v3", "AlertPolicy", path)
+
+
+def metric_problem(path):
+    return message_problem("logging", "v2", "LogMetric", path)
 
 
 def annotation_names():
@@ -103,8 +124,10 @@ questions = json.load(sys.stdin)
 checks = {
     "commands": command_problem,
     "services": service_problem,
+    "pools": pool_problem,
     "builds": build_problem,
     "policies": policy_problem,
+    "metrics": metric_problem,
 }
 answers = {
     name: [check(item) for item in questions.get(name, [])] for name, check in checks.items()

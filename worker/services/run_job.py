@@ -114,7 +114,11 @@ class Runner:
         self._telemetry.job_started(job, claimed.read_at)
         logger.info(
             "job started",
-            extra={"event": "job_started", "attempt": job.attempt},
+            extra={
+                "event": "job_started",
+                "attempt": job.attempt,
+                "waited_ms": _waited_ms(claimed),
+            },
         )
         keeper.start()
         work = _Work(lambda: self._work(job, keeper))
@@ -233,6 +237,14 @@ class Runner:
                 "duration_ms": round(seconds * 1000),
             },
         )
+
+
+def _waited_ms(claimed: Snapshot) -> int | None:
+    """From admission to this claim, by the store's clock; ``None`` if there is no telling."""
+    admitted_at = claimed.job.admitted_at
+    if admitted_at is None:
+        return None
+    return max(0, round((claimed.read_at - admitted_at).total_seconds() * 1000))
 
 
 class _Work:

@@ -1,0 +1,112 @@
+"""A real Prometheus looks at a real poller, a real worker and the real control service."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.jobs import an_admitted_job, read
+from tests.support.pollers import CONFIG, PROGRAM, Poller
+from tests.support.processes import Server, free_port
+from tests.support.prometheus import Prometheus
+from worker.adapters.sql import SqlJobStore
+from worker.jobs.states import JobStatus
+
+ROOT = Path(__file__).resolve().parents[2]
+RULES = ROOT / "deploy" / "prometheus" / "alerts.yml"
+
+
+class Service:
+    """``serve`` or ``control`` on a store that is not empty."""
+
+    def __init__(self, command: str, store_url: str, directory: Path) -> None:
+        self.address = f"127.0.0.1:{free_port()}"
+        environment = {
+            **os.environ,
+            "STORE": store_url,
+            "CANDLES": str(directory / "candles"),
+            "ARTIFACTS": str(directory / "artifacts"),
+            "PORT": self.address.rpartition(":")[2],
+        }
+        self.server = Server(command, [sys.executable, str(PROGRAM), command], env=environment)
+
+    def wait_until_ready(self) -> "Service":
+        self.server.wait_until(self._is_ready)
+        return self
+
+    def _is_ready(self) -> bool:
+        try:
+            answer = httpx.get(f"http://{self.address}/ready", timeout=10, trust_env=False)
+        except httpx.TransportError:
+            return False
+        return answer.status_code == 200
+
+
+@pytest.fixture
+def store_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/jobs.db"
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[SqlJobStore]:
+    store = SqlJobStore(store_url)
+    store.create_schema()
+    yield store
+    store.close()
+
+
+def test_what_workers_count_and_the_fleet_shows_can_be_asked_of_prometheus(
+    store: SqlJobStore, store_url: str, tmp_path: Path
+) -> None:
+    """The worker's queue is the push lane's, the poller's the other; one waits for nobody."""
+    for lane, number in (("poll", 3), ("push", 2)):
+        for place in range(number):
+            job = an_admitted_job(f"{lane}{place}", float(place), config_used=CONFIG, lane=lane)
+            store.create(job)
+    waiting = an_admitted_job("held", engine_version="9.9.9", config_used=CONFIG, priority=2)
+    store.create(waiting)
+    servers: list[Server] = []
+    try:
+        poller = Poller(store_url, tmp_path, max_concurrent_backtests=2, lane="poll")
+        servers.append(poller.server)
+        services = [Service(command, store_url, tmp_path) for command in ("serve", "control")]
+        servers += [service.server for service in services]
+        worker, control = (service.wait_until_ready() for service in services)
+        poller.wait_until_ready()
+        for job_id in ("poll0", "poll1", "poll2", "push0", "push1"):
+            poller.wait_until(
+                lambda job_id=job_id: read(store, job_id).job.status is JobStatus.COMPLETED, 60
+            )
+        poller_address = poller.url.removeprefix("http://")
+        prometheus = Prometheus(
+            tmp_path,
+            RULES,
+            {
+                "backtest-poller": [poller_address],
+                "backtest-worker": [worker.address],
+                "backtest-control": [control.address],
+            },
+        )
+        servers.append(prometheus.server)
+        up = dict.fromkeys((poller_address, worker.address, control.address), "up")
+        prometheus.server.wait_until(lambda: prometheus.targets() == up, 30)
+        prometheus.server.wait_until(lambda: set(prometheus.rules().values()) == {"ok"}, 30)
+        prometheus.server.wait_until(lambda: bool(prometheus.query("backtest:queued:jobs")), 30)
+
+        ended = 'sum by (job) (backtest_jobs_ended_total{status="completed"})'
+        assert {labels["job"]: value for labels, value in prometheus.query(ended)} == {
+            "backtest-poller": 3,
+            "backtest-worker": 2,
+        }
+        assert prometheus.query("backtest:queued:jobs")[0][1] == 1
+        assert prometheus.query('backtest_fleet_queued_jobs{priority="2"}')[0][1] == 1
+        assert prometheus.query("backtest:completed:recent")[0][1] == 5
+        p99 = "histogram_quantile(0.99, sum by (le) (backtest_job_seconds_bucket))"
+        assert prometheus.query(p99)[0][1] > 0
+        assert prometheus.query("max(backtest_fleet_up)")[0][1] == 1
+    finally:
+        for server in reversed(servers):
+            server.stop()
