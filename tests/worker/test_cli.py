@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import worker.bootstrap as bootstrap
+from tests.support.pages import parse_page
 from worker.adapters.sql import SqlJobStore
 from worker.entrypoints.cli import main
 from worker.jobs.errors import DoorbellUnavailable, ErrorCode, JobFailure
@@ -51,6 +52,10 @@ def cli(here: Path) -> Cli:  # noqa: ARG001 - runs there
 @pytest.fixture
 def config(here: Path) -> Path:
     return write(here, CONFIG)
+
+
+def raising(*_: object) -> None:
+    raise AssertionError("too early")
 
 
 def write(folder: Path, content: object, name: str = "config.json") -> Path:
@@ -102,6 +107,35 @@ class TestRun:
         assert len(printed["equityCurve"]) == 5_000
         assert len(printed["configUsed"]["pricePath"]) == 5_000
         assert printed["truncated"] == {}
+
+    def test_writes_a_report_beside_what_it_prints(
+        self, cli: Cli, config: Path, here: Path
+    ) -> None:
+        result = cli("run", config, "--json", "--report", "out.html")
+        assert result.exit_code == 0, result.stderr
+        assert result.stderr == "The report is in out.html.\n"
+        page = parse_page((here / "out.html").read_text(encoding="utf-8"))
+        assert page.one("h1").text == "smaCross on TEST, 1d"
+        assert json.loads(result.stdout)["resultDigest"] in page.one("footer").text
+
+    def test_a_report_of_a_long_run_is_as_short_as_a_jobs(self, cli: Cli, here: Path) -> None:
+        closes = [100.0 + bar % 7 for bar in range(5_000)]
+        config = write(here, CONFIG | {"pricePath": closes, "endDate": "2040-01-01"})
+        assert cli("run", config, "--report", "out.html").exit_code == 0
+        page = (here / "out.html").read_text(encoding="utf-8")
+        assert "of 5,000 bars are drawn" in page
+        assert len(page) < 1_000_000
+
+    def test_a_report_that_cannot_be_written_is_told_before_the_run(
+        self, cli: Cli, config: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(bootstrap, "build_candles", raising)
+        result = cli("run", config, "--report", "nowhere/out.html")
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert result.stderr == (
+            "Error: --report: expected a file in a directory that exists, got nowhere/out.html\n"
+        )
+        assert cli("run", config, "--report", here).exit_code == 2
 
     def test_reads_standard_input(self, cli: Cli) -> None:
         assert cli("run", "-", stdin=json.dumps(CONFIG)).exit_code == 0

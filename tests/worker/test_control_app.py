@@ -100,6 +100,7 @@ def test_the_documentation_describes_a_submission(control: Control) -> None:
         "/tasks/sweep",
         "/v1/backtests",
         "/v1/backtests/{job_id}",
+        "/v1/backtests/{job_id}/report",
         "/v1/backtests/{job_id}/result",
         "/v1/backtests/{job_id}/artifacts/{name}",
         "/v1/backtests/{job_id}/cancel",

@@ -31,6 +31,7 @@ from worker.entrypoints.problems import (
     invalid_fields,
     problem_response,
 )
+from worker.entrypoints.security_headers import SecurityHeaders
 from worker.entrypoints.user_auth import CurrentUser, local_user, signed_in_user
 from worker.entrypoints.user_backtests import UserBacktests
 from worker.jobs.errors import Conflict, OutcomeUnknown, StoreUnavailable
@@ -86,6 +87,7 @@ def create_control_app(
     app.add_middleware(
         BodyLimit, limit=MAX_CONFIG_BODY_BYTES, exempt=frozenset({control_events.PATH})
     )
+    app.add_middleware(SecurityHeaders)
     app.include_router(events_router(arrivals, metrics, machine_caller(callers, "events")))
     app.include_router(
         backtests_router(

@@ -4,15 +4,17 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Header, Path, Query, Response
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 
 from worker.entrypoints.backtest_requests import BacktestList, body_schema
 from worker.entrypoints.job_forms import JobForm, result_json
+from worker.entrypoints.security_headers import page_headers
 from worker.entrypoints.tracing import valid_traceparent
 from worker.entrypoints.user_auth import User
 from worker.entrypoints.user_backtests import UserBacktests
 from worker.jobs.job import JOB_ID_PATTERN
 from worker.jobs.states import JobStatus
+from worker.report.result_report import policy
 
 PREFIX = "/v1/backtests"
 PARQUET = "application/vnd.apache.parquet"
@@ -83,6 +85,15 @@ def backtests_router(backtests: UserBacktests, current_user: Callable[..., User]
     @router.get("/{job_id}/result", summary="The result", responses=_NO_RESULT)
     def result(job_id: JobId, user: User = as_user) -> JSONResponse:
         return JSONResponse(result_json(backtests.result(user, job_id)))
+
+    @router.get(
+        "/{job_id}/report",
+        summary="The result as a page to look at, print or save",
+        response_class=HTMLResponse,
+        responses=_NO_RESULT,
+    )
+    def report(job_id: JobId, user: User = as_user) -> HTMLResponse:
+        return HTMLResponse(backtests.report(user, job_id), headers=page_headers(policy()))
 
     @router.get(
         "/{job_id}/artifacts/{name}",

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from textwrap import wrap
 from typing import Any
 
+from worker.report.wording import count, days, money, number, percent, plain
+
 #: Notes that are shown; the result holds up to 500.
 SHOWN_NOTES = 5
 
-_MISSING = "–"
 _LABEL_WIDTH = 20
 _VALUE_WIDTH = 14
 _NOTE_WIDTH = 85
@@ -39,24 +40,24 @@ def _title(result: Mapping[str, Any]) -> str:
 def _figures(result: Mapping[str, Any]) -> str:
     metrics = result["metrics"]
     rows = [
-        ("Starting capital", _money(result["configUsed"]["startingCapital"])),
-        ("Final equity", _money(metrics["finalEquity"])),
-        ("Total return", _percent(metrics["totalReturn"])),
-        ("Buy and hold", _percent(metrics["buyAndHoldReturn"])),
-        ("CAGR", _percent(metrics["cagr"])),
-        ("Volatility, a year", _percent(metrics["annualizedVolatility"])),
-        ("Max drawdown", _percent(metrics["maxDrawdown"])),
-        ("Longest drawdown", _days(metrics["maxDrawdownDays"])),
-        ("Sharpe", _number(metrics["sharpe"])),
-        ("Sortino", _number(metrics["sortino"])),
-        ("Exposure", _percent(metrics["exposure"])),
-        ("Fees", _money(metrics["feesPaid"])),
-        ("Closed trades", _count(metrics["tradeCount"])),
-        ("Win rate", _percent(metrics["winRate"])),
+        ("Starting capital", money(result["configUsed"]["startingCapital"])),
+        ("Final equity", money(metrics["finalEquity"])),
+        ("Total return", percent(metrics["totalReturn"])),
+        ("Buy and hold", percent(metrics["buyAndHoldReturn"])),
+        ("CAGR", percent(metrics["cagr"])),
+        ("Volatility, a year", percent(metrics["annualizedVolatility"])),
+        ("Max drawdown", percent(metrics["maxDrawdown"])),
+        ("Longest drawdown", days(metrics["maxDrawdownDays"])),
+        ("Sharpe", number(metrics["sharpe"])),
+        ("Sortino", number(metrics["sortino"])),
+        ("Exposure", percent(metrics["exposure"])),
+        ("Fees", money(metrics["feesPaid"])),
+        ("Closed trades", count(metrics["tradeCount"])),
+        ("Win rate", percent(metrics["winRate"])),
     ]
     if _is_wheel(result):
         rows += [
-            ("Premium collected", _money(metrics["premiumCollected"])),
+            ("Premium collected", money(metrics["premiumCollected"])),
             ("Assigned / called", f"{metrics['assignmentCount']} / {metrics['calledAwayCount']}"),
         ]
     return _two_columns(rows)
@@ -67,19 +68,19 @@ def _cycles(result: Mapping[str, Any]) -> str:
     if not cycles:
         return "Cycles   none"
     completed = [cycle for cycle in cycles if cycle["completed"]]
-    outcomes = Counter(_plain(cycle["outcome"]) for cycle in completed)
+    outcomes = Counter(plain(cycle["outcome"]) for cycle in completed)
     told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
     cut = " among those listed" if "cycles" in result["truncated"] else ""
     lines = [f"{result['cyclesCompleted']} completed{f' ({told}{cut})' if told else ''}"]
     if completed:
-        average = f"average return {_percent(result['avgCycleReturn'])}"
-        lines.append(f"{average}, {_days(result['avgCycleDurationDays'])}")
+        average = f"average return {percent(result['avgCycleReturn'])}"
+        lines.append(f"{average}, {days(result['avgCycleDurationDays'])}")
         if _is_wheel(result):
-            lines[-1] += f", {_percent(result['assignmentRate'])} with an assignment"
+            lines[-1] += f", {percent(result['assignmentRate'])} with an assignment"
     if len(completed) < len(cycles):
         last = cycles[-1]
-        holding = "holding shares" if _plain(last["outcome"]) == "assigned" else "still open"
-        lines.append(f"one unfinished, {holding}, {_percent(last['cycleReturn'])}")
+        holding = "holding shares" if plain(last["outcome"]) == "assigned" else "still open"
+        lines.append(f"one unfinished, {holding}, {percent(last['cycleReturn'])}")
     return _section("Cycles", lines)
 
 
@@ -89,9 +90,9 @@ def _regimes(result: Mapping[str, Any]) -> str:
         return "Regimes  none (too few bars)"
     bars: Counter[str] = Counter()
     for segment in segments:
-        bars[_plain(segment["regime"])] += segment["endIndex"] - segment["startIndex"] + 1
+        bars[plain(segment["regime"])] += segment["endIndex"] - segment["startIndex"] + 1
     cycles = Counter(
-        _plain(cycle["dominantRegime"]) for cycle in result["cycles"] if cycle["completed"]
+        plain(cycle["dominantRegime"]) for cycle in result["cycles"] if cycle["completed"]
     )
     total = sum(bars.values())
     lines = []
@@ -99,9 +100,9 @@ def _regimes(result: Mapping[str, Any]) -> str:
         line = f"{regime:<10} {bars[regime] / total:>6.1%} of bars   {cycles[regime]:>4} cycles"
         # The averages of a regime without cycles are zero for older clients: nothing to show.
         if cycles[regime]:
-            line += f"   average {_percent(result[f'{regime}AvgCycleReturn']):>8}"
+            line += f"   average {percent(result[f'{regime}AvgCycleReturn']):>8}"
             if _is_wheel(result):
-                rate = _percent(result[f"{regime}AssignmentRate"])
+                rate = percent(result[f"{regime}AssignmentRate"])
                 line += f"   {rate:>7} with an assignment"
         lines.append(line)
     return _section("Regimes", lines)
@@ -124,33 +125,8 @@ def _is_wheel(result: Mapping[str, Any]) -> bool:
     return result["metrics"].get("premiumCollected") is not None
 
 
-def _plain(name: str | None) -> str:
-    """An enumeration without the class name that older clients expect in front."""
-    return str(name).rpartition(".")[2]
-
-
 def _two_columns(rows: Sequence[tuple[str, str]]) -> str:
     cells = [f"{label:<{_LABEL_WIDTH}}{value:>{_VALUE_WIDTH}}" for label, value in rows]
     left, right = cells[0::2], cells[1::2]
     right += [""] * (len(left) - len(right))
     return "\n".join(f"{a}    {b}".rstrip() for a, b in zip(left, right, strict=True))
-
-
-def _money(value: float | None) -> str:
-    return _MISSING if value is None else f"{value:,.2f}"
-
-
-def _percent(value: float | None) -> str:
-    return _MISSING if value is None else f"{value:.2%}"
-
-
-def _number(value: float | None) -> str:
-    return _MISSING if value is None else f"{value:.2f}"
-
-
-def _count(value: int | None) -> str:
-    return _MISSING if value is None else f"{value:,}"
-
-
-def _days(value: float | None) -> str:
-    return _MISSING if value is None else f"{value:,.0f} days"

@@ -24,6 +24,7 @@ from worker.jobs.errors import (
 )
 from worker.jobs.job import Job, ResultRecord
 from worker.jobs.states import JobStatus
+from worker.report.result_report import result_report
 from worker.services.admission import CheckConfig
 from worker.services.arrivals import Arrivals
 from worker.services.cancelling import cancel
@@ -99,6 +100,16 @@ class UserBacktests:
         if record is None or self._is_over(job):
             raise Problem(410, "The result has expired.")
         return record
+
+    def report(self, user: User, job_id: str) -> str:
+        """The result of a completed job of this user, as a page."""
+        record = self.result(user, job_id)
+        return result_report(
+            record.backtest_result,
+            result_digest=record.result_digest,
+            summary_digest=record.summary_digest,
+            job_id=record.job_id,
+        )
 
     def _is_over(self, job: Job) -> bool:
         """Whether its time has passed, although nobody has deleted it yet."""
