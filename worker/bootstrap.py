@@ -24,12 +24,13 @@ from worker.ports import (
     CandleSource,
     Clock,
     Doorbell,
-    JobStore,
+    Store,
     Wanted,
 )
 from worker.services.admission import Admission, AdmissionPolicy
 from worker.services.arrivals import Arrivals
 from worker.services.backtesting import Backtesting, EngineCalls
+from worker.services.bundles.chunk_run import ChunkRun
 from worker.services.claiming import Claiming, LeaseOffice
 from worker.services.draining import Bell, Drain, DrainLimits, LocalDrain
 from worker.services.kill_switch import KillSwitch
@@ -58,7 +59,7 @@ class Services:
     """What entrypoints work with. ``close`` gives connections back."""
 
     settings: Settings
-    store: JobStore
+    store: Store
     doorbell: Doorbell
     candles: CandleSource
     artifacts: ArtifactStore
@@ -88,7 +89,7 @@ class Services:
 def build_services(
     settings: Settings,
     *,
-    store: JobStore | None = None,
+    store: Store | None = None,
     doorbell: Doorbell | None = None,
     candles: CandleSource | None = None,
     artifacts: ArtifactStore | None = None,
@@ -160,6 +161,12 @@ def build_worker(
     runner = Runner(
         store=services.store,
         backtesting=backtesting,
+        chunks=ChunkRun(
+            services.store,
+            backtesting,
+            services.artifacts,
+            threads=sweep_threads(settings, polls=polls),
+        ),
         artifacts=services.artifacts,
         clock=services.clock,
         limits=limits or run_limits(settings),
@@ -247,6 +254,12 @@ def engine_calls() -> EngineCalls:
     )
 
 
+def sweep_threads(settings: Settings, *, polls: bool) -> int:
+    """How many processors a chunk of a bundle may use: a poller's jobs share them."""
+    jobs = settings.max_concurrent_backtests if polls else 1
+    return max(1, len(os.sched_getaffinity(0)) // jobs)
+
+
 def run_limits(settings: Settings) -> RunLimits:
     """How long a job and its parts may take."""
     return RunLimits(
@@ -277,7 +290,7 @@ def _local_drain(
     return LocalDrain(drain, bell, clock, shutdown) if isinstance(bell, Bell) else None
 
 
-def build_store(settings: Settings) -> JobStore:
+def build_store(settings: Settings) -> Store:
     """The job store that STORE names."""
     if settings.store.startswith("firestore://"):
         from worker.adapters.firestore import FirestoreJobStore

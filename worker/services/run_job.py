@@ -19,7 +19,10 @@ from worker.jobs.states import JobStatus
 from worker.ports import ArtifactStore, Clock, JobStore
 from worker.services.admission import shorten
 from worker.services.backtesting import ENGINE_ERROR_MESSAGE, Backtesting, as_failure
+from worker.services.bundles.chunk_run import ChunkRun
+from worker.services.bundles.chunk_work import Told
 from worker.services.lease_keeper import KeeperTiming, LeaseKeeper, StopReason
+from worker.services.outcome import Outcome
 from worker.services.result_document import build_result_document
 from worker.services.settling import Settling
 from worker.telemetry import Telemetry
@@ -67,6 +70,7 @@ class Runner:
         *,
         store: JobStore,
         backtesting: Backtesting,
+        chunks: ChunkRun,
         artifacts: ArtifactStore,
         clock: Clock,
         limits: RunLimits,
@@ -80,6 +84,7 @@ class Runner:
         """
         self._store = store
         self._backtesting = backtesting
+        self._chunks = chunks
         self._artifacts = artifacts
         self._clock = clock
         self._limits = limits
@@ -138,8 +143,10 @@ class Runner:
         self._note(ended.job, self._clock.monotonic() - claimed_at)
         return ended
 
-    def _work(self, job: Job, keeper: LeaseKeeper) -> ResultRecord:
+    def _work(self, job: Job, keeper: LeaseKeeper) -> Outcome:
         """Everything but the end, in a thread of its own; writes nothing about the job."""
+        if job.is_chunk:
+            return self._chunks.run(job, self._told(job, keeper))
         result = self._backtesting.run(
             job.config_used, on_progress=keeper.report, should_stop=keeper.should_stop
         )
@@ -148,15 +155,26 @@ class Runner:
             name: self._artifacts.put(f"{job.job_id}/{job.attempt}/{name}", columns)
             for name, columns in document.complete.items()
         }
-        return ResultRecord(
-            job_id=job.job_id,
-            user_id=job.user_id or "",
-            engine_version=job.engine_version or engine.ENGINE_VERSION,
-            result_digest=result.result_digest,
-            summary_digest=result.summary_digest,
-            backtest_result=document.backtest_result,
-            artifacts=artifacts,
+        return Outcome(
+            ResultRecord(
+                job_id=job.job_id,
+                user_id=job.user_id or "",
+                engine_version=job.engine_version or engine.ENGINE_VERSION,
+                result_digest=result.result_digest,
+                summary_digest=result.summary_digest,
+                backtest_result=document.backtest_result,
+                artifacts=artifacts,
+            )
         )
+
+    def _told(self, job: Job, keeper: LeaseKeeper) -> Told:
+        """A chunk that is cancelled or out of time has something to show for it all the same."""
+
+        def why() -> JobFailure | None:
+            is_over = keeper.reason in (StopReason.SHUTDOWN, StopReason.LEASE_LOST)
+            return None if is_over else self._why_stopped(job, keeper)
+
+        return Told(on_progress=keeper.report, should_stop=keeper.should_stop, why=why)
 
     def _watch(self, keeper: LeaseKeeper, work: "_Work") -> None:
         """Wait for the engine; once it is told to stop, not longer than the grace."""
@@ -190,16 +208,19 @@ class Runner:
             )
 
         # In this order: an engine that was given up may still end between the two looks.
-        was_stopped, record = work.was_stopped, work.record
-        if record is None:
+        was_stopped, outcome = work.was_stopped, work.outcome
+        if outcome is None:
             if was_stopped and keeper.reason is StopReason.SHUTDOWN:
                 return settle(lambda now: transitions.release(now, hold), None)
             return fail(self._why_stopped(job, keeper) if was_stopped else work.failure())
-        digest = record.result_digest
+        record, change = outcome.record, outcome.change
         try:
             return settle(
-                lambda now: transitions.complete(
-                    now, hold, result_digest=digest, duration_ms=duration_ms
+                lambda now: (
+                    transitions.complete(
+                        now, hold, result_digest=record.result_digest, duration_ms=duration_ms
+                    )
+                    | change
                 ),
                 record,
             )
@@ -250,9 +271,9 @@ def _waited_ms(claimed: Snapshot) -> int | None:
 class _Work:
     """A computation in a daemon thread: if it never ends, it does not keep the process alive."""
 
-    def __init__(self, compute: Callable[[], ResultRecord]) -> None:
+    def __init__(self, compute: Callable[[], Outcome]) -> None:
         self.done = threading.Event()
-        self.record: ResultRecord | None = None
+        self.outcome: Outcome | None = None
         self._error: BaseException | None = None
         context = contextvars.copy_context()
         self._compute = compute
@@ -260,7 +281,7 @@ class _Work:
 
     def _run(self) -> None:
         try:
-            self.record = self._compute()
+            self.outcome = self._compute()
         except BaseException as error:
             self._error = error
         finally:
@@ -272,5 +293,5 @@ class _Work:
         return not self.done.is_set() or isinstance(self._error, engine.Stopped)
 
     def failure(self) -> JobFailure:
-        assert self._error is not None, "it ended without a record"
+        assert self._error is not None, "it ended without an outcome"
         return as_failure(self._error)

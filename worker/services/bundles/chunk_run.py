@@ -6,7 +6,7 @@ engine's sweep, and each fails alone.
 
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import engine
@@ -27,6 +27,7 @@ from worker.services.bundles.groups import Group, grouped
 from worker.services.bundles.kept_results import KeptResults
 from worker.services.bundles.variant_lists import variants_of
 from worker.services.bundles.variant_rows import ChunkRows
+from worker.services.outcome import Outcome
 
 if TYPE_CHECKING:
     from engine.sweep import SweepRow
@@ -49,14 +50,6 @@ class SweepRows(Protocol):
     ) -> Iterator[list["SweepRow"]]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkEnd:
-    """What the commit that completes a chunk job writes beside its status."""
-
-    record: ResultRecord
-    change: JobChange
-
-
 class ChunkRun:
     """The service."""
 
@@ -76,7 +69,7 @@ class ChunkRun:
         self._sweep_rows = sweep_rows
         self._threads = threads
 
-    def run(self, job: Job, told: Told) -> ChunkEnd:
+    def run(self, job: Job, told: Told) -> Outcome:
         """Run the variants of a chunk job and store their rows.
 
         A run that is cancelled or out of time gives the rows that are finished, and the reason to
@@ -152,9 +145,9 @@ class ChunkRun:
         return kept.artifacts()
 
 
-def _end(job: Job, chunk: Chunk, rows: ChunkRows, artifacts: Mapping[str, Artifact]) -> ChunkEnd:
+def _end(job: Job, chunk: Chunk, rows: ChunkRows, artifacts: Mapping[str, Artifact]) -> Outcome:
     counted = replace(chunk, completed=rows.completed, failed=rows.failed)
-    return ChunkEnd(
+    return Outcome(
         ResultRecord(
             job_id=job.job_id,
             user_id=job.user_id or "",
