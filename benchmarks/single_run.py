@@ -131,7 +131,7 @@ def against_c(directory: Path, bars: int = YEAR_OF_MINUTES, rounds: int = 15) ->
     """The fills with stop, target and trailing stop, equity and trades out."""
     candles = market(bars)
     signals = crosses(candles)
-    codes = signals.codes()
+    codes = signals.coded()[0]
     loop = CompiledLoop.build(directory)
     took = medians(
         rounds,

@@ -11,14 +11,15 @@ import numpy as np
 from engine.candles import Candles, from_milliseconds
 from engine.errors import Stopped
 from engine.fills_kernel import (
-    BEST,
     CASH,
     ENTRY_FEE,
     ENTRY_INDEX,
     ENTRY_PRICE,
     FEES_PAID,
     FIRST_UNFILLED,
+    HIGHEST,
     INDEX_COUNT,
+    LOWEST,
     NUMBER_COUNT,
     RUIN_INDEX,
     SIDE,
@@ -32,7 +33,9 @@ from engine.fills_kernel import (
     T_FEES,
     T_MAE,
     T_MFE,
+    T_PNL,
     T_REASON,
+    T_RETURN,
     T_SIDE,
     T_START,
     T_UNITS,
@@ -40,12 +43,11 @@ from engine.fills_kernel import (
     TRADE_NUMBERS,
     UNFILLED,
     UNITS,
-    WORST,
-    Intrabar,
-    Signal,
     SizingKind,
     run_bars,
 )
+from engine.levels import Intrabar
+from engine.orders import Codes, empty_codes, write_codes
 from engine.simulation import (
     NO_INDEX,
     BoolArray,
@@ -94,14 +96,15 @@ class Signals:
     short_entry: BoolArray
     short_exit: BoolArray
 
-    def codes(self) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
-        """One byte of ``Signal`` bits a bar; an exit cancels its own side's entry."""
-        return (
-            (self.long_entry & ~self.long_exit) * np.uint8(Signal.LONG_ENTRY)
-            | self.long_exit * np.uint8(Signal.LONG_EXIT)
-            | (self.short_entry & ~self.short_exit) * np.uint8(Signal.SHORT_ENTRY)
-            | self.short_exit * np.uint8(Signal.SHORT_EXIT)
-        ).astype(np.uint8)
+    def coded(self) -> tuple[Codes, int]:
+        """One byte of ``Signal`` bits a bar, with those that fill the last word of eight, and how
+        many bars ask for an entry. An exit cancels its own side's entry.
+        """
+        codes = empty_codes(len(self.long_entry))
+        entries = write_codes(
+            self.long_entry, self.long_exit, self.short_entry, self.short_exit, codes
+        )
+        return codes, entries
 
 
 def simulate_fills(
@@ -121,7 +124,8 @@ def simulate_fills(
         Stopped: ``should_stop`` answered yes between two chunks.
     """
     bars = len(candles)
-    codes = signals.codes()
+    codes, entries = signals.coded()
+    words = codes.view(np.uint64)
     state = np.zeros(NUMBER_COUNT)
     state[CASH] = starting_capital
     marks = np.zeros(INDEX_COUNT, np.int64)
@@ -129,14 +133,18 @@ def simulate_fills(
     marks[FIRST_UNFILLED] = NO_INDEX
     equity = np.empty(bars)
     holds_position = np.empty(bars, np.bool_)
-    numbers_scratch = np.empty((min(chunk_bars, bars) + 1, TRADE_NUMBERS))
-    indices_scratch = np.empty((min(chunk_bars, bars) + 1, TRADE_INDICES), np.int64)
-    numbers: list[FloatArray] = []
-    indices: list[IntArray] = []
+    # A position that is held from the chunk before, and one that is open at the end.
+    room = min(entries, chunk_bars) + 2
+    numbers = np.empty((TRADE_NUMBERS, room))
+    indices = np.empty((TRADE_INDICES, room), np.int64)
+    done: list[tuple[FloatArray, IntArray]] = []
+    closed = 0
 
     for first in range(0, bars, chunk_bars):
         if should_stop is not None and should_stop():
             raise Stopped
+        if closed:
+            done.append((numbers[:, :closed].copy(), indices[:, :closed].copy()))
         last = min(first + chunk_bars, bars)
         closed = run_bars(
             first,
@@ -146,6 +154,7 @@ def simulate_fills(
             candles.low,
             candles.close,
             codes,
+            words,
             rules.fill_on_close,
             rules.fee_rate,
             rules.fee_per_trade,
@@ -163,80 +172,81 @@ def simulate_fills(
             marks,
             equity,
             holds_position,
-            numbers_scratch,
-            indices_scratch,
+            numbers,
+            indices,
         )
-        numbers.append(numbers_scratch[:closed].copy())
-        indices.append(indices_scratch[:closed].copy())
         if on_progress is not None:
             on_progress(last / bars)
 
     if marks[SIDE] != 0:
-        numbers.append(_open_trade_numbers(state, int(marks[SIDE]), float(equity[-1])))
-        indices.append(_open_trade_indices(marks))
-    all_numbers = np.concatenate([np.empty((0, TRADE_NUMBERS)), *numbers])
-    all_indices = np.concatenate([np.empty((0, TRADE_INDICES), np.int64), *indices])
-    last_close = float(candles.close[-1]) if bars else 0.0
+        _write_open_trade(
+            state, marks, candles.close, equity, numbers[:, closed], indices[:, closed]
+        )
+        closed += 1
+    numbers, indices = numbers[:, :closed], indices[:, :closed]
+    if done:
+        numbers = np.concatenate([*(part for part, _ in done), numbers], axis=1)
+        indices = np.concatenate([*(part for _, part in done), indices], axis=1)
     return Simulation(
         equity=equity,
         holds_position=holds_position,
-        trades=_trade_table(all_numbers, all_indices, last_close),
-        cycles=_cycle_table(all_numbers, all_indices, bars),
+        trades=_trade_table(numbers, indices),
+        cycles=_cycle_table(numbers, indices, bars),
         fees_paid=float(state[FEES_PAID]),
         notes=_notes(marks, candles),
     )
 
 
-def _open_trade_numbers(state: FloatArray, side: int, last_equity: float) -> FloatArray:
-    row = np.empty((1, TRADE_NUMBERS))
-    entry = state[ENTRY_PRICE]
-    row[0, T_UNITS] = state[UNITS]
-    row[0, T_ENTRY_PRICE] = entry
-    row[0, T_EXIT_PRICE] = np.nan
-    row[0, T_FEES] = state[ENTRY_FEE]
-    # The same operations as for a closed trade, so that the figures meet bit for bit.
-    row[0, T_MAE] = (side * state[WORST] - side * entry) / entry
-    row[0, T_MFE] = (side * state[BEST] - side * entry) / entry
-    row[0, T_START] = state[START_EQUITY]
-    row[0, T_END] = last_equity
-    return row
+def _write_open_trade(
+    state: FloatArray,
+    marks: IntArray,
+    close: FloatArray,
+    equity: FloatArray,
+    numbers: FloatArray,
+    indices: IntArray,
+) -> None:
+    """A trade's row, marked at the last close: the same operations as for a closed one, so that
+    the figures meet bit for bit.
+    """
+    side, units, entry = int(marks[SIDE]), float(state[UNITS]), float(state[ENTRY_PRICE])
+    worst, best = state[LOWEST], state[HIGHEST]
+    if side < 0:
+        worst, best = best, worst
+    pnl = side * units * (float(close[-1]) - entry) - float(state[ENTRY_FEE])
+    numbers[T_UNITS] = units
+    numbers[T_ENTRY_PRICE] = entry
+    numbers[T_EXIT_PRICE] = np.nan
+    numbers[T_FEES] = state[ENTRY_FEE]
+    numbers[T_PNL] = pnl
+    numbers[T_RETURN] = pnl / (units * entry)
+    numbers[T_MAE] = (side * worst - side * entry) / entry
+    numbers[T_MFE] = (side * best - side * entry) / entry
+    numbers[T_START] = state[START_EQUITY]
+    numbers[T_END] = equity[-1]
+    indices[T_SIDE] = side
+    indices[T_ENTRY_INDEX] = marks[ENTRY_INDEX]
+    indices[T_EXIT_INDEX] = NO_INDEX
+    indices[T_REASON] = int(ExitReason.OPEN)
+    indices[T_AMBIGUOUS] = 0
 
 
-def _open_trade_indices(marks: IntArray) -> IntArray:
-    row = np.zeros((1, TRADE_INDICES), np.int64)
-    row[0, T_SIDE] = marks[SIDE]
-    row[0, T_ENTRY_INDEX] = marks[ENTRY_INDEX]
-    row[0, T_EXIT_INDEX] = NO_INDEX
-    row[0, T_REASON] = int(ExitReason.OPEN)
-    return row
-
-
-def _trade_table(numbers: FloatArray, indices: IntArray, last_close: float) -> TradeTable:
-    """All trades; an open one is marked at ``last_close``."""
-    count = len(numbers)
-    side = indices[:, T_SIDE].copy()
-    quantity = numbers[:, T_UNITS].copy()
-    entry_price = numbers[:, T_ENTRY_PRICE].copy()
-    exit_price = numbers[:, T_EXIT_PRICE].copy()
-    fees = numbers[:, T_FEES].copy()
-    exit_index = indices[:, T_EXIT_INDEX].copy()
-    marked = np.where(exit_index == NO_INDEX, last_close, exit_price)
-    pnl = side * quantity * (marked - entry_price) - fees
+def _trade_table(numbers: FloatArray, indices: IntArray) -> TradeTable:
+    count = numbers.shape[1]
     return TradeTable(
         instrument=np.full(count, int(Instrument.POSITION), np.int64),
-        side=side,
-        quantity=quantity,
-        entry_index=indices[:, T_ENTRY_INDEX].copy(),
-        exit_index=exit_index,
-        entry_price=entry_price,
-        exit_price=exit_price,
-        fees=fees,
-        pnl=pnl,
-        trade_return=pnl / (quantity * entry_price),
-        exit_reason=indices[:, T_REASON].copy(),
-        ambiguous=indices[:, T_AMBIGUOUS] != 0,
-        mae=numbers[:, T_MAE].copy(),
-        mfe=numbers[:, T_MFE].copy(),
+        side=indices[T_SIDE],
+        quantity=numbers[T_UNITS],
+        entry_index=indices[T_ENTRY_INDEX],
+        exit_index=indices[T_EXIT_INDEX],
+        entry_price=numbers[T_ENTRY_PRICE],
+        exit_price=numbers[T_EXIT_PRICE],
+        fees=numbers[T_FEES],
+        pnl=numbers[T_PNL],
+        trade_return=numbers[T_RETURN],
+        exit_reason=indices[T_REASON],
+        ambiguous=indices[T_AMBIGUOUS] != 0,
+        mae=numbers[T_MAE],
+        mfe=numbers[T_MFE],
         strike=np.full(count, np.nan),
         expiry=np.full(count, NO_INDEX, np.int64),
     )
@@ -244,21 +254,22 @@ def _trade_table(numbers: FloatArray, indices: IntArray, last_close: float) -> T
 
 def _cycle_table(numbers: FloatArray, indices: IntArray, bars: int) -> CycleTable:
     """A signal strategy goes from flat to flat with each trade, so each trade is a cycle."""
-    count = len(numbers)
-    exit_index = indices[:, T_EXIT_INDEX]
+    count = numbers.shape[1]
+    exit_index = indices[T_EXIT_INDEX]
     completed = exit_index != NO_INDEX
+    none = np.full(count, np.nan)
     return CycleTable(
-        start_index=indices[:, T_ENTRY_INDEX].copy(),
+        start_index=indices[T_ENTRY_INDEX],
         end_index=np.where(completed, exit_index, bars - 1),
-        start_equity=numbers[:, T_START].copy(),
-        end_equity=numbers[:, T_END].copy(),
-        outcome=np.where(completed, int(Outcome.CLOSED), int(Outcome.NONE)).astype(np.int64),
+        start_equity=numbers[T_START],
+        end_equity=numbers[T_END],
+        outcome=completed * np.int64(Outcome.CLOSED),
         completed=completed,
         had_assignment=np.zeros(count, np.bool_),
-        assignment_price=np.full(count, np.nan),
-        assignment_strike=np.full(count, np.nan),
-        called_away_price=np.full(count, np.nan),
-        called_away_strike=np.full(count, np.nan),
+        assignment_price=none,
+        assignment_strike=none,
+        called_away_price=none,
+        called_away_strike=none,
         premium_collected=np.zeros(count),
     )
 

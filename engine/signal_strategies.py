@@ -7,7 +7,8 @@ import numpy as np
 
 from engine.errors import Stopped
 from engine.fills import FillRules, Signals, simulate_fills
-from engine.fills_kernel import Intrabar, SizingKind
+from engine.fills_kernel import SizingKind
+from engine.levels import Intrabar
 from engine.presets import as_rules
 from engine.rules import Evaluation, OutputsOf, outputs
 

@@ -10,7 +10,8 @@ import math
 import numpy as np
 
 from engine._jit import inlined, kernel
-from engine.fills_kernel import Intrabar, units_to_open
+from engine.fills_kernel import units_to_open
+from engine.levels import Intrabar
 from engine.return_kernels import block_spread, merged_squares
 from engine.simulation import FloatArray, IntArray
 from engine.sweeps.bits import WORD_BARS, lowest_bit

@@ -6,7 +6,8 @@ import pytest
 from engine.candles import Candles
 from engine.errors import Stopped
 from engine.fills import FillRules, Signals, simulate_fills
-from engine.fills_kernel import Intrabar, SizingKind
+from engine.fills_kernel import SizingKind
+from engine.levels import Intrabar
 from engine.simulation import ExitReason, Outcome, Simulation
 
 Bar = tuple[float, float, float, float]

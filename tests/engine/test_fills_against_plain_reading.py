@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from engine.candles import Candles
 from engine.fills import FillRules, Signals, simulate_fills
-from engine.fills_kernel import Intrabar, SizingKind
+from engine.fills_kernel import SizingKind
+from engine.levels import Intrabar
 from engine.simulation import ExitReason, Simulation
 from tests.support.plain_fills import PlainRules, PlainRun, plain_run
 
