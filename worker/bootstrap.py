@@ -21,7 +21,6 @@ from worker.jobs.lanes import Rollout
 from worker.ports import (
     ArtifactStore,
     CandleLibrary,
-    CandleSource,
     Clock,
     Doorbell,
     Store,
@@ -61,7 +60,7 @@ class Services:
     settings: Settings
     store: Store
     doorbell: Doorbell
-    candles: CandleSource
+    candles: CandleLibrary
     artifacts: ArtifactStore
     clock: Clock
     admission: Admission
@@ -91,7 +90,7 @@ def build_services(
     *,
     store: Store | None = None,
     doorbell: Doorbell | None = None,
-    candles: CandleSource | None = None,
+    candles: CandleLibrary | None = None,
     artifacts: ArtifactStore | None = None,
     clock: Clock | None = None,
 ) -> Services:

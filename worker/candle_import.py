@@ -8,7 +8,7 @@ from engine.candles import Candles
 from engine.timeframes import TIMEFRAMES
 from worker.candle_gaps import Gap, find_gaps, usual_step
 from worker.candle_joining import Disagreement, NamedRows, join
-from worker.candle_reading import read_candle_file
+from worker.candle_reading import read_candle_content, read_candle_file
 from worker.candle_rows import Refused, Rows
 from worker.ports import CandleEntry, CandleLibrary
 from worker.series_names import check_series_name
@@ -37,13 +37,39 @@ def import_files(
     Raises:
         ImportRefused: a file or row that cannot be used; what was stored before stays.
     """
+    _check_name(symbol, timeframe)
+    files = [NamedRows(path.name, _read(path)) for path in paths]
+    if not files:
+        raise ImportRefused("no file was named")
+    return _replace(library, files, symbol, timeframe)
+
+
+def import_content(
+    library: CandleLibrary, content: bytes, symbol: str, timeframe: str, *, most_unpacked: int
+) -> ImportReport:
+    """The same with what would stand in one file. ``most_unpacked``: bytes, if it is packed.
+
+    Raises:
+        ImportRefused: a name or row that cannot be used; what was stored before stays.
+    """
+    _check_name(symbol, timeframe)
+    try:
+        rows = read_candle_content(content, most_unpacked)
+    except Refused as refused:
+        raise ImportRefused(str(refused)) from None
+    return _replace(library, [NamedRows("the upload", rows)], symbol, timeframe)
+
+
+def _check_name(symbol: str, timeframe: str) -> None:
     try:
         check_series_name(symbol, timeframe)
     except ValueError as error:
         raise ImportRefused(str(error)) from None
-    files = [NamedRows(path.name, _read(path)) for path in paths]
-    if not files:
-        raise ImportRefused("no file was named")
+
+
+def _replace(
+    library: CandleLibrary, files: Sequence[NamedRows], symbol: str, timeframe: str
+) -> ImportReport:
     try:
         times, values = join(files)
     except Disagreement as disagreement:

@@ -20,41 +20,50 @@ MAX_UNPACKED_BYTES = 2 * 1024**3
 
 
 def read_candle_file(path: Path) -> Rows:
-    """The bars of a CSV or Parquet file, or of a CSV file packed with gzip or alone in a ZIP.
-
-    What a file is, is read from its first bytes, not from its name.
+    """The bars of a file; see :func:`read_candle_content`.
 
     Raises:
         Refused: names the row that stands in the way.
         OSError: the file cannot be read.
     """
-    content = _unpack(path.read_bytes())
+    return read_candle_content(path.read_bytes(), MAX_UNPACKED_BYTES)
+
+
+def read_candle_content(content: bytes, most_unpacked: int) -> Rows:
+    """The bars of CSV or Parquet, or of CSV packed with gzip or alone in a ZIP.
+
+    What it is, is read from its first bytes, not from a name.
+
+    Raises:
+        Refused: names the row that stands in the way.
+    """
+    content = _unpack(content, most_unpacked)
     return read_parquet(content) if content.startswith(PARQUET) else read_csv(content)
 
 
-def _unpack(content: bytes) -> bytes:
+def _unpack(content: bytes, most: int) -> bytes:
     try:
         if content.startswith(_GZIP):
-            return _bounded(gzip.GzipFile(fileobj=io.BytesIO(content)))
+            return _bounded(gzip.GzipFile(fileobj=io.BytesIO(content)), most)
         if content.startswith(_ZIP):
-            return _only_member(zipfile.ZipFile(io.BytesIO(content)))
+            return _only_member(zipfile.ZipFile(io.BytesIO(content)), most)
     except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
         raise Refused(f"it cannot be unpacked ({error})") from None
     return content
 
 
-def _only_member(archive: zipfile.ZipFile) -> bytes:
+def _only_member(archive: zipfile.ZipFile, most: int) -> bytes:
     members = [member for member in archive.infolist() if not member.is_dir()]
     if len(members) != 1:
         raise Refused(f"the archive holds {len(members)} files, expected one")
     if members[0].flag_bits & 1:
         raise Refused("the archive is encrypted")
     with archive.open(members[0]) as file:
-        return _bounded(file)
+        return _bounded(file, most)
 
 
-def _bounded(file: IO[bytes] | gzip.GzipFile) -> bytes:
-    content = file.read(MAX_UNPACKED_BYTES + 1)
-    if len(content) > MAX_UNPACKED_BYTES:
-        raise Refused(f"unpacked it is longer than {MAX_UNPACKED_BYTES:,} bytes")
+def _bounded(file: IO[bytes] | gzip.GzipFile, most: int) -> bytes:
+    content = file.read(most + 1)
+    if len(content) > most:
+        raise Refused(f"unpacked it is longer than {most:,} bytes")
     return content

@@ -15,7 +15,7 @@ from worker.entrypoints.control_app import create_control_app
 from worker.jobs.errors import DoorbellUnavailable, StoreUnavailable
 from worker.jobs.job import Artifact, Job, JobChange, ResultRecord, Snapshot
 from worker.oidc import Fetch, fetch_certificates
-from worker.ports import Ring
+from worker.ports import CandleEntry, CandleLibrary, Ring
 from worker.services.admission import Admission
 from worker.settings import Settings, load_settings
 
@@ -97,6 +97,9 @@ class NoCandles:
     def entries(self) -> Sequence[Any]:
         return ()
 
+    def replace(self, candles: Candles) -> CandleEntry:
+        raise AssertionError(f"nobody asked to store {candles.symbol}")
+
 
 @dataclass
 class MemoryArtifacts:
@@ -143,7 +146,9 @@ def laptop_settings(**overrides: Any) -> Settings:
     return load_settings(**{"store": "sqlite:///unused.db", "host": "127.0.0.1", **overrides})
 
 
-def make_control(fetch: Fetch = fetch_certificates, **settings: Any) -> Control:
+def make_control(
+    fetch: Fetch = fetch_certificates, *, candles: CandleLibrary | None = None, **settings: Any
+) -> Control:
     configured = laptop_settings(**settings)
     clock = TickingClock()
     store = FragileStore(clock)
@@ -153,7 +158,7 @@ def make_control(fetch: Fetch = fetch_certificates, **settings: Any) -> Control:
         settings=configured,
         store=store,
         doorbell=doorbell,
-        candles=NoCandles(),
+        candles=candles or NoCandles(),
         artifacts=artifacts,
         clock=clock,
         admission=Admission(store, admission_policy(configured), check_config),

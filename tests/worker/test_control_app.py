@@ -99,6 +99,7 @@ def test_the_documentation_describes_a_submission(control: Control) -> None:
         "/events/firestore",
         "/tasks/sweep",
         "/v1/backtests",
+        "/v1/candles",
         "/v1/backtests/{job_id}",
         "/v1/backtests/{job_id}/report",
         "/v1/backtests/{job_id}/result",

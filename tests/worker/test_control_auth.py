@@ -54,6 +54,25 @@ def test_users_do_not_see_each_other(control: Control) -> None:
     assert control.job(job_id).cancel_requested is False
 
 
+def test_an_administrator_sees_everybodys_backtests(control: Control) -> None:
+    job_id = submit(control, user("alice")).json()["jobId"]
+    path = f"/v1/backtests/{job_id}"
+    admin = user("root", admin=True)
+
+    assert control.client.get(path, headers=admin).json()["userId"] == "alice"
+    assert control.client.get(f"{path}/result", headers=admin).status_code == 409
+    assert control.client.get("/v1/backtests", headers=admin).json()["backtests"] == []
+    assert control.client.post(f"{path}/cancel", headers=admin).status_code == 200
+    assert control.job(job_id).cancel_requested is True
+
+
+@pytest.mark.parametrize("claim", ["true", 1, "yes", [True], {"admin": True}, None, False])
+def test_anything_but_true_makes_no_administrator(control: Control, claim: object) -> None:
+    job_id = submit(control, user("alice")).json()["jobId"]
+    answer = control.client.get(f"/v1/backtests/{job_id}", headers=user("bob", admin=claim))
+    assert answer.status_code == 404
+
+
 def test_users_do_not_share_idempotency_keys(control: Control) -> None:
     key = {"Idempotency-Key": "one"}
     first = submit(control, user("alice") | key).json()

@@ -14,11 +14,12 @@ from fastapi.responses import JSONResponse
 
 import engine
 from worker.bootstrap import Services, build_local_sweep, build_sweep
-from worker.entrypoints import control_events
+from worker.entrypoints import control_candles, control_events
 from worker.entrypoints.backtest_requests import InvalidFields
 from worker.entrypoints.bodies import MAX_CONFIG_BODY_BYTES
 from worker.entrypoints.caller_auth import machine_caller
 from worker.entrypoints.control_backtests import backtests_router
+from worker.entrypoints.control_candles import candles_router
 from worker.entrypoints.control_events import events_router
 from worker.entrypoints.control_metrics import CONTENT_TYPE, ControlMetrics
 from worker.entrypoints.control_sweep import sweep_router
@@ -32,7 +33,7 @@ from worker.entrypoints.problems import (
     problem_response,
 )
 from worker.entrypoints.security_headers import SecurityHeaders
-from worker.entrypoints.user_auth import CurrentUser, local_user, signed_in_user
+from worker.entrypoints.user_auth import CurrentUser, administrator, local_user, signed_in_user
 from worker.entrypoints.user_backtests import UserBacktests
 from worker.jobs.errors import Conflict, OutcomeUnknown, StoreUnavailable
 from worker.oidc import (
@@ -85,16 +86,20 @@ def create_control_app(
     install_problem_handlers(app)
     _install_error_answers(app)
     app.add_middleware(
-        BodyLimit, limit=MAX_CONFIG_BODY_BYTES, exempt=frozenset({control_events.PATH})
+        BodyLimit,
+        limit=MAX_CONFIG_BODY_BYTES,
+        exempt=frozenset({control_events.PATH, control_candles.PATH}),
     )
     app.add_middleware(SecurityHeaders)
     app.include_router(events_router(arrivals, metrics, machine_caller(callers, "events")))
+    current_user = _current_user(settings, fetch)
     app.include_router(
         backtests_router(
             UserBacktests(services, arrivals, metrics, check_config or engine.parse_config),
-            _current_user(settings, fetch),
+            current_user,
         )
     )
+    app.include_router(candles_router(services.candles, administrator(current_user)))
     app.include_router(
         sweep_router(build_sweep(services), metrics, fleet, machine_caller(callers, "sweep"))
     )

@@ -11,7 +11,6 @@ from worker.entrypoints.cli.files import print_json
 
 if TYPE_CHECKING:
     from worker.candle_gaps import Gap
-    from worker.ports import CandleEntry
 
 
 @click.group()
@@ -33,6 +32,7 @@ def import_command(files: tuple[Path, ...], symbol: str, timeframe: str, as_json
     """
     from worker.bootstrap import build_candles
     from worker.candle_import import ImportRefused, import_files
+    from worker.entrypoints.candle_forms import ImportForm
     from worker.settings import load_settings
 
     library = build_candles(load_settings())
@@ -41,8 +41,7 @@ def import_command(files: tuple[Path, ...], symbol: str, timeframe: str, as_json
     except ImportRefused as refused:
         raise Failed(f"nothing was imported: {refused}") from None
     if as_json:
-        gaps = [_gap_json(gap) for gap in report.gaps]
-        print_json(entry_json(report.entry) | {"gaps": gaps, "notes": list(report.notes)})
+        print_json(ImportForm.of_report(report).to_json())
         return
     entry = report.entry
     click.echo(
@@ -60,12 +59,13 @@ def import_command(files: tuple[Path, ...], symbol: str, timeframe: str, as_json
 def list_command(as_json: bool) -> None:
     """Show the stored series."""
     from worker.bootstrap import build_candles
+    from worker.entrypoints.candle_forms import SeriesForm
     from worker.settings import load_settings
 
     settings = load_settings()
     entries = build_candles(settings).entries()
     if as_json:
-        print_json([entry_json(entry) for entry in entries])
+        print_json([SeriesForm.of(entry).to_json() for entry in entries])
         return
     if not entries:
         click.echo(f"No candles are stored under {settings.candles}.", err=True)
@@ -76,26 +76,6 @@ def list_command(as_json: bool) -> None:
             f"{entry.symbol:<12} {entry.timeframe:<8} {entry.rows:>10,}  "
             f"{_time(entry.first):<20}  {_time(entry.last)}"
         )
-
-
-def entry_json(entry: "CandleEntry") -> dict[str, Any]:
-    """A stored series as JSON."""
-    from worker.entrypoints.job_forms import rfc3339
-
-    return {
-        "symbol": entry.symbol,
-        "timeframe": entry.timeframe,
-        "rows": entry.rows,
-        "first": rfc3339(entry.first),
-        "last": rfc3339(entry.last),
-        "fingerprint": entry.fingerprint,
-    }
-
-
-def _gap_json(gap: "Gap") -> dict[str, str]:
-    from worker.entrypoints.job_forms import rfc3339
-
-    return {"after": rfc3339(gap.after), "before": rfc3339(gap.before)}
 
 
 def _gaps_text(gaps: "Sequence[Gap]") -> str:
