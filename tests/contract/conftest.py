@@ -9,7 +9,7 @@ from tests.support.clocks import TickingClock
 from worker.adapters.firestore import FirestoreJobStore
 from worker.adapters.memory import MemoryJobStore
 from worker.adapters.sql import SqlJobStore
-from worker.ports import JobStore
+from worker.ports import Store
 
 STORES = [
     pytest.param("memory"),
@@ -20,9 +20,9 @@ STORES = [
 
 
 @pytest.fixture(params=STORES)
-def store(request: pytest.FixtureRequest) -> Iterator[JobStore]:
+def store(request: pytest.FixtureRequest) -> Iterator[Store]:
     """An empty store; every test that asks for it runs once for each kind."""
-    made: JobStore = request.getfixturevalue(f"{request.param}_store")
+    made: Store = request.getfixturevalue(f"{request.param}_store")
     yield made
     made.close()
 

@@ -12,6 +12,7 @@ from tests.support.admissions import POLICY, check
 from tests.support.jobs import (
     CONFIG,
     WANTED,
+    a_job,
     a_lease,
     a_result,
     a_running_job,
@@ -106,7 +107,7 @@ class TestWhatClientsSee:
         self, store: FirestoreJobStore, client: firestore.Client
     ) -> None:
         """A null rank would be sorted before every number."""
-        store.create(an_admitted_job("j1", rank=None))
+        store.create(a_job("j1"))
 
         assert "rank" not in document(client, "backtestJobs")
 

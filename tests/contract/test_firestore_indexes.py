@@ -1,12 +1,20 @@
 """The emulator answers any query; production only those with an index. Ours are declared."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.bundles import (
+    a_bundle,
+    an_expanded_bundle,
+    claim_chunk,
+    expansion,
+    finish_chunk,
+)
 from tests.support.emulators import FirestoreEmulator
 from tests.support.jobs import (
     ADMITTED_AT,
@@ -99,9 +107,43 @@ def test_every_question_about_the_queue_has_a_declared_index(
     assert needed - declared() == set()
 
 
+def test_every_question_about_bundles_has_a_declared_index(
+    firestore_emulator: FirestoreEmulator,
+    firestore_project: str,
+    firestore_store: FirestoreJobStore,
+) -> None:
+    store = firestore_store
+    an_expanded_bundle(store, size=1)
+    finish_chunk(store, claim_chunk(store), completed=1, failed=0)
+    claim_chunk(store)
+    seen = store.create_bundle(a_bundle("waiting"))
+    change, jobs = expansion(seen)
+    store.commit_bundle(seen, change, [replace(job, rank=None, lane=None) for job in jobs])
+
+    store.chunk_jobs("b1")
+    store.chunk_tally("b1")
+    store.unexpanded_bundles(limit=5)
+    store.running_bundles(limit=5, after="a")
+    store.open_bundles_of("ann")
+    store.bundles_of("ann", limit=1, cursor=store.bundles_of("ann", limit=1).cursor)
+    store.waiting_users(limit=5)
+    store.waiting_of("ann", limit=5)
+    store.active_of("ann")
+    store.bars_of("ann", ADMITTED_AT)
+
+    needed = used(firestore_emulator, firestore_project)
+
+    assert {collection for collection, *_ in needed} == {"backtestJobs", "backtestBundles"}
+    assert needed - declared() == set()
+
+
 @pytest.mark.parametrize(
     ("collection", "field"),
     [
+        ("backtestBundles", "baseConfig"),
+        ("backtestBundles", "parameterGrid"),
+        ("backtestBundles", "summary"),
+        ("backtestBundles", "variants"),
         ("backtestJobs", "configUsed"),
         ("backtestJobs", "variants"),
         ("backtestResults", "backtestResult"),

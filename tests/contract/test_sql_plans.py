@@ -8,17 +8,22 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event, insert, text
 
+from tests.support.bundles import a_bundle
 from tests.support.jobs import ADMITTED_AT, WANTED, an_admitted_job, read
 from worker.adapters.sql import SqlJobStore
+from worker.adapters.sql.bundle_mapping import bundle_row
 from worker.adapters.sql.connection import connect, writing
 from worker.adapters.sql.mapping import job_row
 from worker.adapters.sql.statements import Statements
-from worker.adapters.sql.tables import jobs
+from worker.adapters.sql.tables import bundles, jobs
+from worker.jobs.bundle import BundleChange
 from worker.jobs.lease import ServerTime
+from worker.jobs.states import JobStatus
 
 SQLITE_SCAN = ("SCAN backtest_jobs", "TEMP B-TREE")
 POSTGRES_SCAN = ("Seq Scan", "Sort")
 QUEUED, ENDED, RUNNING = 10_000, 4_000, 20
+BUNDLES = 5_000
 
 
 def rows() -> Iterator[dict[str, Any]]:
@@ -41,6 +46,18 @@ def rows() -> Iterator[dict[str, Any]]:
             yield row(number, status="running", lease_heartbeat_at=moment, **lease)
 
 
+def bundle_rows() -> Iterator[dict[str, Any]]:
+    """Bundles of the same users; most of them have ended."""
+    states = {0: JobStatus.QUEUED, 1: JobStatus.RUNNING}
+    for number in range(BUNDLES):
+        moment = ADMITTED_AT + timedelta(seconds=number)
+        status = states.get(number % 50, JobStatus.COMPLETED)
+        bundle = a_bundle(
+            f"b{number:05}", user_id=f"user{number % 20}", status=status, admitted_at=moment
+        )
+        yield bundle_row(bundle, moment)
+
+
 class Planned:
     """A filled store, and what its database plans for a statement."""
 
@@ -52,6 +69,7 @@ class Planned:
         self.statements = Statements(self._embedded)
         with writing(self.engine) as connection:
             connection.execute(insert(jobs), list(rows()))
+            connection.execute(insert(bundles), list(bundle_rows()))
             connection.execute(text("ANALYZE"))
 
     def plan(self, sql: str, parameters: Any) -> str:
@@ -148,6 +166,34 @@ def test_running_jobs_are_found_without_reading_the_queue(planned: Planned) -> N
 )
 def test_bundles_and_workers_have_their_index(planned: Planned, condition: str, index: str) -> None:
     planned.require(planned.plan(f"SELECT job_id FROM backtest_jobs WHERE {condition}", ()), index)
+
+
+@pytest.mark.parametrize(
+    ("ask", "index"),
+    [
+        (lambda store: store.unexpanded_bundles(limit=100), "backtest_bundles_open"),
+        (lambda store: store.running_bundles(limit=100), "backtest_bundles_open"),
+        (lambda store: store.running_bundles(limit=9, after="b03000"), "backtest_bundles_open"),
+        (lambda store: store.open_bundles_of("user7"), "backtest_bundles_open_of_user"),
+        (lambda store: store.bundles_of("user7", limit=20), "backtest_bundles_of_user"),
+        (lambda store: store.chunk_jobs("b7"), "backtest_jobs_of_bundle"),
+        (lambda store: store.bars_of("user7", ADMITTED_AT), "backtest_jobs_chunks_of_user"),
+        (lambda store: store.bars_of("user7", ADMITTED_AT), "backtest_jobs_of_user"),
+    ],
+)
+def test_every_question_about_bundles_walks_an_index(
+    planned: Planned, ask: Callable[[SqlJobStore], object], index: str
+) -> None:
+    plan = planned.plans_of(ask)
+    planned.require(plan, index)
+    assert "SCAN backtest_bundles" not in plan.replace("SCAN backtest_bundles USING", "")
+
+
+def test_a_bundle_is_written_by_its_key(planned: Planned) -> None:
+    seen = planned.store.get_bundle("b00001")
+    assert seen is not None
+    plan = planned.plans_of(lambda store: store.commit_bundle(seen, BundleChange(progress=0.5)))
+    planned.require(plan)
 
 
 def test_without_its_index_a_claim_is_seen_to_read_everything(tmp_path: Path) -> None:

@@ -25,15 +25,22 @@ def camel(name: str) -> str:
 
 
 def job_document(job: Job) -> dict[str, Any]:
-    """A whole new job. Unset fields are left out: a null ``rank`` would be sorted like a rank."""
+    """A whole new job. Unset fields are left out: a null ``rank`` would be sorted like a rank, and
+    stands for a job that waits.
+
+    A chunk job has ``ownerId`` instead of ``userId``, by which clients look for documents.
+    """
     values = {field.name: getattr(job, field.name) for field in fields(job)}
     if job.enum_style is EnumStyle.PLAIN:
         del values["enum_style"]
+    if job.is_chunk:
+        values["owner_id"] = values.pop("user_id")
     return change_document(
         {
             name: value
             for name, value in values.items()
-            if name not in _NOT_IN_DOCUMENT and (value is not None or name in _ALWAYS)
+            if name not in _NOT_IN_DOCUMENT
+            and (value is not None or name in _ALWAYS or (name == "rank" and job.is_waiting))
         }
     )
 
@@ -44,20 +51,25 @@ def change_document(change: JobChange | Mapping[str, Any]) -> dict[str, Any]:
     return {camel(name): _value(value) for name, value in values.items()}
 
 
-def result_document(result: ResultRecord) -> dict[str, Any]:
+def artifact_map(artifact: Artifact) -> dict[str, Any]:
+    return {"uri": artifact.uri, "rows": artifact.rows, "sha256": artifact.sha256}
+
+
+def result_document(result: ResultRecord, *, of_chunk: bool = False) -> dict[str, Any]:
+    """A whole result. A chunk job's is none that a client finds, and holds artifacts only."""
     document = {
         "jobId": result.job_id,
-        "userId": result.user_id,
+        "ownerId" if of_chunk else "userId": result.user_id,
         "createdAt": _value(result.created_at),
         "engineVersion": result.engine_version,
         "resultDigest": result.result_digest,
         "summaryDigest": result.summary_digest,
-        "backtestResult": dict(result.backtest_result),
     }
+    if not of_chunk:
+        document["backtestResult"] = dict(result.backtest_result)
     if result.artifacts:
         document["artifacts"] = {
-            name: {"uri": artifact.uri, "rows": artifact.rows, "sha256": artifact.sha256}
-            for name, artifact in result.artifacts.items()
+            name: artifact_map(artifact) for name, artifact in result.artifacts.items()
         }
     if result.expire_at is not None:
         document["expireAt"] = result.expire_at
@@ -69,7 +81,7 @@ def read_result(job_id: str, document: Mapping[str, Any]) -> ResultRecord:
     created_at = document.get("createdAt")
     return ResultRecord(
         job_id=job_id,
-        user_id=document.get("userId") or "",
+        user_id=document.get("userId") or document.get("ownerId") or "",
         engine_version=document.get("engineVersion") or "",
         result_digest=document.get("resultDigest") or "",
         summary_digest=document.get("summaryDigest"),

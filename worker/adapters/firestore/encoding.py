@@ -17,13 +17,14 @@ class PlainDataBatch(WriteBatch):
     def create_around(
         self, reference: DocumentReference, document: Mapping[str, Any], large: str
     ) -> None:
-        """As ``create``; ``large`` names the field that is most of the document.
+        """As ``create``; ``large`` names the field that is most of the document, if it is there.
 
         Raises:
             TypeError, ValueError: as :func:`fill`.
         """
         self.create(reference, {name: document[name] for name in document if name != large})
-        fill(Write.pb(self._write_pbs[-1]).update.fields[large], document[large])
+        if large in document:
+            fill(Write.pb(self._write_pbs[-1]).update.fields[large], document[large])
 
 
 def fill(empty: Any, value: Any) -> None:

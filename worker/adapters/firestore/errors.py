@@ -51,5 +51,14 @@ def committing(job_id: str) -> Iterator[None]:
         raise OutcomeUnknown(_told(error)) from error
 
 
+@contextmanager
+def encoding(name: str) -> Iterator[None]:
+    """Around the making of a document."""
+    try:
+        yield
+    except (TypeError, ValueError, OverflowError) as error:
+        raise RecordRefused(f"{name} cannot be a document: {error}") from error
+
+
 def _told(error: Exception) -> str:
     return f"Firestore says: {type(error).__name__}: {str(error)[:500]}"

@@ -26,6 +26,9 @@ _ANY_TIME = datetime(1, 1, 1, tzinfo=UTC)
 #: The same for numbers: a client may have written null, which is sorted like a value.
 _ANY_NUMBER = float("-inf")
 
+#: Who owns a job, and who owns a chunk job: two queries each, as no document has both.
+_OWNER = ("userId", "ownerId")
+
 _PAGE = 500
 
 #: Jobs that run are as many as there are workers; more than this are looked at in several sweeps.
@@ -78,29 +81,35 @@ class FirestoreOverview:
         return found
 
     def waiting_users(self, *, limit: int, after: str = "") -> Sequence[str]:
+        users = {user for field in _OWNER for user in self._unranked_users(field, limit, after)}
+        return sorted(users)[:limit]
+
+    def _unranked_users(self, field: str, limit: int, after: str) -> Iterator[str]:
         """One small query a user: Firestore has no DISTINCT."""
         unranked = self._queued().where(filter=FieldFilter("rank", "==", None))
-        users: list[str] = []
-        while len(users) < limit:
-            behind = unranked.where(filter=FieldFilter("userId", ">", after)).order_by("userId")
-            found = self._stream(behind.select(["userId"]).limit(1))
+        for _ in range(limit):
+            behind = unranked.where(filter=FieldFilter(field, ">", after)).order_by(field)
+            found = self._stream(behind.select([field]).limit(1))
             if not found:
-                break
-            after = str(found[0].get("userId"))
-            users.append(after)
-        return users
+                return
+            after = str(found[0].get(field))
+            yield after
 
     def waiting_of(self, user_id: str, *, limit: int) -> Sequence[str]:
-        own = (
-            self._queued()
-            .where(filter=FieldFilter("rank", "==", None))
-            .where(filter=FieldFilter("userId", "==", user_id))
-            .order_by("priority", direction=Query.DESCENDING)
-            .order_by("admittedAt")
-            .select(["admittedAt"])
-        )
-        found = self._stream(own.limit(limit + _PAGE))
-        return [job.id for job in found if _time(_read(job, "admittedAt")) is not None][:limit]
+        unranked = self._queued().where(filter=FieldFilter("rank", "==", None))
+        found: list[tuple[float, datetime, str]] = []
+        for field in _OWNER:
+            own = (
+                unranked.where(filter=FieldFilter(field, "==", user_id))
+                .order_by("priority", direction=Query.DESCENDING)
+                .order_by("admittedAt")
+                .select(["admittedAt", "priority"])
+            )
+            for job in self._stream(own.limit(limit + _PAGE)):
+                since = _time(_read(job, "admittedAt"))
+                if since is not None:
+                    found.append((-(_number(_read(job, "priority")) or 0.0), since, job.id))
+        return [job_id for *_, job_id in sorted(found)][:limit]
 
     def backlog(self, lane: str, engine_version: str) -> Backlog | None:
         theirs = (
@@ -123,14 +132,20 @@ class FirestoreOverview:
         return self._count(own.where(filter=FieldFilter("admittedAt", ">", _ANY_TIME)))
 
     def active_of(self, user_id: str) -> int:
-        own = self._jobs.where(filter=FieldFilter("userId", "==", user_id))
+        return sum(self._active(field, user_id) for field in _OWNER)
+
+    def bars_of(self, user_id: str, since: datetime) -> int:
+        return sum(self._bars(field, user_id, since) for field in _OWNER)
+
+    def _active(self, field: str, user_id: str) -> int:
+        own = self._jobs.where(filter=FieldFilter(field, "==", user_id))
         running = own.where(filter=FieldFilter("status", "==", JobStatus.RUNNING.value))
         queued = own.where(filter=FieldFilter("status", "==", JobStatus.QUEUED.value))
         ranked = queued.where(filter=FieldFilter("rank", ">", _ANY_NUMBER))
         return self._count(running) + self._count(ranked)
 
-    def bars_of(self, user_id: str, since: datetime) -> int:
-        own = self._jobs.where(filter=FieldFilter("userId", "==", user_id))
+    def _bars(self, field: str, user_id: str, since: datetime) -> int:
+        own = self._jobs.where(filter=FieldFilter(field, "==", user_id))
         recent = own.where(filter=FieldFilter("admittedAt", ">", since))
         return _figure(recent.sum("bars", alias="bars"))
 

@@ -25,7 +25,7 @@ def utc(moment: datetime) -> datetime:
 
 def read_job(job_id: str, document: Mapping[str, Any], created_at: datetime | None) -> Job:
     """The job in a document, with its defects."""
-    read = _Reader(document)
+    read = Reader(document)
     status, style = read.status()
     if document.get("enumStyle") == EnumStyle.DART.value:
         style = EnumStyle.DART
@@ -34,7 +34,7 @@ def read_job(job_id: str, document: Mapping[str, Any], created_at: datetime | No
         note(read.defects, "jobId", f"the document's id {job_id!r}", named)
     return Job(
         job_id=job_id,
-        user_id=read.text("userId"),
+        user_id=read.text("userId") or read.owner_of_chunk(),
         status=status,
         config_used=read.config(),
         submitted_at=read.submitted_at(),
@@ -66,7 +66,7 @@ def read_job(job_id: str, document: Mapping[str, Any], created_at: datetime | No
     )
 
 
-class _Reader:
+class Reader:
     """Typed access to one document's fields; null and absent are the same."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
@@ -124,6 +124,20 @@ class _Reader:
         self._refuse(name, "a map", value)
         return None
 
+    def list(self, name: str) -> list[Any] | None:
+        value = self._document.get(name)
+        if value is None:
+            return None
+        if isinstance(value, list):
+            plain: list[Any] = plain_json(value, name, self.defects)
+            return plain
+        self._refuse(name, "a list", value)
+        return None
+
+    def owner_of_chunk(self) -> str | None:
+        """Chunk jobs name their owner elsewhere, where no client's query finds them."""
+        return self.text("ownerId") if self.text("bundleId") is not None else None
+
     def config(self) -> Mapping[str, Any]:
         if self._document.get("configUsed") is None:
             note(self.defects, "configUsed", "a map", None)
@@ -160,7 +174,7 @@ class _Reader:
         if value is None:
             return None
         if isinstance(value, Mapping):
-            inner = _Reader(value)
+            inner = Reader(value)
             lease_id, worker_id = inner.text("leaseId"), inner.text("workerId")
             heartbeat_at, seconds = inner.time("heartbeatAt"), inner.whole("seconds")
             if lease_id and worker_id and heartbeat_at and seconds is not None:

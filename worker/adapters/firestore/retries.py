@@ -13,3 +13,7 @@ READ_RETRY = Retry(
     maximum=1.0,
     timeout=RPC_SECONDS,
 )
+
+#: The library cannot decode everything that a client may write: a reference into another project,
+#: for one.
+UNDECODABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)

@@ -6,8 +6,7 @@ only that the document was written since; callers read again and decide.
 """
 
 import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -17,6 +16,7 @@ from google.cloud import firestore
 from google.cloud.firestore import DocumentSnapshot, FieldFilter, Query, WriteBatch
 
 from worker.adapters.cursor import Cursor
+from worker.adapters.firestore.bundles import FirestoreBundles
 from worker.adapters.firestore.documents import (
     change_document,
     job_document,
@@ -24,10 +24,10 @@ from worker.adapters.firestore.documents import (
     result_document,
 )
 from worker.adapters.firestore.encoding import PlainDataBatch
-from worker.adapters.firestore.errors import committing, reading
+from worker.adapters.firestore.errors import committing, encoding, reading
 from worker.adapters.firestore.overview import FirestoreOverview
 from worker.adapters.firestore.reading import read_job, utc
-from worker.adapters.firestore.retries import READ_RETRY, RPC_SECONDS
+from worker.adapters.firestore.retries import READ_RETRY, RPC_SECONDS, UNDECODABLE
 from worker.adapters.firestore.switches import FirestoreSwitches
 from worker.adapters.plain import note
 from worker.jobs.changes import changed
@@ -39,6 +39,7 @@ from worker.ports import Page, Wanted
 
 JOBS = "backtestJobs"
 RESULTS = "backtestResults"
+BUNDLES = "backtestBundles"
 SWITCHES = "backtestSwitches"
 
 _CANDIDATES = 20
@@ -46,15 +47,20 @@ _CANDIDATES = 20
 #: Each page whose candidates were all taken by others means that others got work done.
 _MAX_PAGES = 50
 
-#: The library cannot decode everything that a client may write: a reference into another project,
-#: for one.
-_UNDECODABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-
 #: What to ask for, in turn: everything; what no client writes freely; the bare state.
 _READABLE: tuple[tuple[str, ...] | None, ...] = (
     None,
     (
-        *("userId", "status", "engineVersion", "cancelRequested", "attempt", "lease", "progress"),
+        *(
+            "userId",
+            "ownerId",
+            "status",
+            "engineVersion",
+            "cancelRequested",
+            "attempt",
+            "lease",
+            "progress",
+        ),
         *("interruptions", "workerLosses", "rank", "admittedAt", "lane", "enumStyle"),
         *("startedAt", "completedAt", "errorMessage", "errorCode", "bundleId", "expireAt", "bars"),
     ),
@@ -70,7 +76,7 @@ class _Written:
     server_time: datetime
 
 
-class FirestoreJobStore(FirestoreOverview, FirestoreSwitches):
+class FirestoreJobStore(FirestoreOverview, FirestoreSwitches, FirestoreBundles):
     """``project`` and ``database`` as Google names them; credentials are the environment's."""
 
     def __init__(
@@ -80,13 +86,14 @@ class FirestoreJobStore(FirestoreOverview, FirestoreSwitches):
         self._retention = retention
         self._jobs = self._client.collection(JOBS)
         self._results = self._client.collection(RESULTS)
+        self._bundles = self._client.collection(BUNDLES)
         self._switches = self._client.collection(SWITCHES)
 
     def create(self, job: Job) -> Snapshot:
         if not is_job_id(job.job_id):
             raise RecordRefused(f"{job.job_id!r} is not a job id")
         batch = PlainDataBatch(self._client)
-        with _encoding(job.job_id):
+        with encoding(job.job_id):
             batch.create_around(self._jobs.document(job.job_id), job_document(job), "configUsed")
         try:
             written_at = self._send(batch, job.job_id).at
@@ -100,7 +107,7 @@ class FirestoreJobStore(FirestoreOverview, FirestoreSwitches):
         for names in _READABLE:
             try:
                 return self._read(job_id, names)
-            except _UNDECODABLE:
+            except UNDECODABLE:
                 continue
         raise StoreUnavailable(f"job {job_id} cannot be decoded")
 
@@ -135,15 +142,16 @@ class FirestoreJobStore(FirestoreOverview, FirestoreSwitches):
         if result is not None:
             result = replace(result, expire_at=change.get("expire_at", result.expire_at))
         batch = PlainDataBatch(self._client)
-        with _encoding(job_id):
+        with encoding(job_id):
             batch.update(
                 self._jobs.document(job_id),
                 change_document(change),
                 self._client.write_option(last_update_time=seen.version),
             )
             if result is not None:
+                document = result_document(result, of_chunk=seen.job.is_chunk)
                 batch.create_around(
-                    self._results.document(result.job_id), result_document(result), "backtestResult"
+                    self._results.document(result.job_id), document, "backtestResult"
                 )
         written = self._send(batch, job_id)
         after = changed(seen.job, change, utc(written.server_time))
@@ -212,7 +220,7 @@ class FirestoreJobStore(FirestoreOverview, FirestoreSwitches):
                     timeout=RPC_SECONDS,
                 ):
                     by_id[found.id] = _snapshot(found)
-        except _UNDECODABLE:
+        except UNDECODABLE:
             by_id = {job_id: self.get(job_id) for job_id in job_ids}
         ordered = [by_id[job_id] for job_id in job_ids]
         return [snapshot.job for snapshot in ordered if snapshot is not None]
@@ -232,14 +240,6 @@ class FirestoreJobStore(FirestoreOverview, FirestoreSwitches):
             first, *_ = batch.commit(retry=None, timeout=RPC_SECONDS)
         stamps = [value.timestamp_value for value in first.transform_results]
         return _Written(first.update_time, stamps[0] if stamps else first.update_time)
-
-
-@contextmanager
-def _encoding(job_id: str) -> Iterator[None]:
-    try:
-        yield
-    except (TypeError, ValueError, OverflowError) as error:
-        raise RecordRefused(f"job {job_id} cannot be a document: {error}") from error
 
 
 def _snapshot(found: DocumentSnapshot[Any]) -> Snapshot | None:

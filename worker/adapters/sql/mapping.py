@@ -32,7 +32,7 @@ _JOB_COLUMNS = tuple(field.name for field in fields(Job) if field.name in jobs.c
 def storable(change: JobChange) -> JobChange:
     """The change as it can be stored and will be read again."""
     message = change.get("error_message")
-    return change if message is None else {**change, "error_message": _storable(message)}
+    return change if message is None else {**change, "error_message": storable_text(message)}
 
 
 def job_row(job: Job, now: Moment) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def change_row(change: JobChange | Mapping[str, Any], now: Moment) -> dict[str, 
         elif isinstance(value, ServerTime):
             row[name] = now
         elif name == "error_message" and value is not None:
-            row[name] = _storable(value)
+            row[name] = storable_text(value)
         elif isinstance(value, (JobStatus, EnumStyle, ErrorCode)):
             row[name] = value.value
         else:
@@ -93,8 +93,8 @@ def read_result(row: Mapping[str, Any]) -> ResultRecord:
     return ResultRecord(**values)
 
 
-def _storable(message: str) -> str:
-    """A message may quote what a client wrote: half of a surrogate pair, or a zero character."""
+def storable_text(message: str) -> str:
+    """A text may quote what a client wrote: half of a surrogate pair, or a zero character."""
     return message.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
 
 

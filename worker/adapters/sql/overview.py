@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, CompoundSelect, Engine, Select, and_, func, or_, select
 
 from worker.adapters.sql.clock import store_clock
 from worker.adapters.sql.connection import reading
@@ -21,6 +21,9 @@ _RUNNING = and_(jobs.c.status == JobStatus.RUNNING.value, _OURS)
 _CLAIMABLE = and_(_QUEUED, jobs.c.rank.is_not(None))
 _WAITING = and_(_QUEUED, jobs.c.rank.is_(None), jobs.c.admitted_at.is_not(None))
 _UNADMITTED = and_(_QUEUED, jobs.c.rank.is_(None), jobs.c.admitted_at.is_(None))
+
+#: No chunk job.
+_ALONE = jobs.c.bundle_id.is_(None)
 
 #: Jobs that run are as many as there are workers; more than this are looked at in several sweeps.
 _MAX_RUNNING = 10_000
@@ -98,7 +101,7 @@ class SqlOverview:
 
     def queued_of(self, user_id: str) -> int:
         return self._count(
-            and_(jobs.c.user_id == user_id, _QUEUED, jobs.c.admitted_at.is_not(None))
+            and_(jobs.c.user_id == user_id, _QUEUED, jobs.c.admitted_at.is_not(None), _ALONE)
         )
 
     def active_of(self, user_id: str) -> int:
@@ -106,10 +109,12 @@ class SqlOverview:
         return self._count(and_(jobs.c.user_id == user_id, or_(running, _CLAIMABLE)))
 
     def bars_of(self, user_id: str, since: datetime) -> int:
-        total = select(func.coalesce(func.sum(jobs.c.bars), 0)).where(
+        """Of jobs and of chunk jobs, each by an index of its own."""
+        recent = select(func.coalesce(func.sum(jobs.c.bars), 0)).where(
             jobs.c.user_id == user_id, jobs.c.admitted_at > since
         )
-        return int(self._rows(total)[0][0])
+        both = recent.where(_ALONE).union_all(recent.where(~_ALONE))
+        return sum(int(row[0]) for row in self._rows(both))
 
     def fleet(self, since: timedelta) -> Fleet:
         silent, running = self._silent()
@@ -169,6 +174,6 @@ class SqlOverview:
     def _count(self, condition: ColumnElement[bool]) -> int:
         return int(self._rows(select(func.count()).select_from(jobs).where(condition))[0][0])
 
-    def _rows(self, query: Select[Any]) -> Sequence[Any]:
+    def _rows(self, query: Select[Any] | CompoundSelect[Any]) -> Sequence[Any]:
         with reading(self._engine) as connection:
             return connection.execute(query).all()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 #: The newest revision in ``migrations/versions``. Stated here, so that a start need not load
 #: Alembic to learn that there is nothing to do.
-HEAD = "0003"
+HEAD = "0004"
 
 #: The revision of tables that were made before there were revisions.
 _UNVERSIONED = "0001"

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Row, Text, func, insert, literal, select, 
 from sqlalchemy.exc import IntegrityError
 
 from worker.adapters.cursor import Cursor
+from worker.adapters.sql.bundles import SqlBundles
 from worker.adapters.sql.connection import connect, reading, writing
 from worker.adapters.sql.driver import Driver, Record
 from worker.adapters.sql.mapping import job_row, read_job, read_result, result_row
@@ -26,7 +27,7 @@ from worker.jobs.retention import with_expiry
 from worker.ports import Page, Wanted
 
 
-class SqlJobStore(SqlOverview, SqlSwitches):
+class SqlJobStore(SqlOverview, SqlSwitches, SqlBundles):
     """``url`` as SQLAlchemy writes it: ``sqlite:///file.db``, ``postgresql+psycopg://…``.
 
     A SQLite file gets its tables, or the newest form of them, at once. PostgreSQL's are made by
@@ -123,7 +124,9 @@ class SqlJobStore(SqlOverview, SqlSwitches):
         return None if row is None else read_result(_columns(row))
 
     def jobs_of(self, user_id: str, *, limit: int, cursor: str | None = None) -> Page:
-        own = select(jobs).where(jobs.c.user_id == user_id, jobs.c.admitted_at.is_not(None))
+        own = select(jobs).where(
+            jobs.c.user_id == user_id, jobs.c.admitted_at.is_not(None), jobs.c.bundle_id.is_(None)
+        )
         if cursor:
             behind = Cursor.decode(cursor)
             own = own.where(

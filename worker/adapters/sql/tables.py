@@ -64,9 +64,25 @@ UNRANKED = text("status = 'queued' AND rank IS NULL")
 CANCELLED = text("cancel_requested")
 
 Index("backtest_jobs_queue", jobs.c.status, jobs.c.lane, jobs.c.rank, jobs.c.job_id)
-Index("backtest_jobs_of_user", jobs.c.user_id, jobs.c.admitted_at, jobs.c.job_id)
+# Chunk jobs have an index of their own: a user's list never meets them.
+_ALONE, _IN_BUNDLE = jobs.c.bundle_id.is_(None), jobs.c.bundle_id.is_not(None)
+Index(
+    "backtest_jobs_of_user",
+    jobs.c.user_id,
+    jobs.c.admitted_at,
+    jobs.c.job_id,
+    postgresql_where=_ALONE,
+    sqlite_where=_ALONE,
+)
+Index(
+    "backtest_jobs_chunks_of_user",
+    jobs.c.user_id,
+    jobs.c.admitted_at,
+    postgresql_where=_IN_BUNDLE,
+    sqlite_where=_IN_BUNDLE,
+)
 # Most jobs belong to no bundle and are held by nobody: they are not in these two.
-_IN_BUNDLE, _HELD = jobs.c.bundle_id.is_not(None), jobs.c.lease_worker_id.is_not(None)
+_HELD = jobs.c.lease_worker_id.is_not(None)
 Index(
     "backtest_jobs_of_bundle",
     jobs.c.bundle_id,
@@ -121,4 +137,61 @@ results = Table(
     Column("backtest_result", JsonText, nullable=False),
     Column("artifacts", JsonText, nullable=False),
     Column("expire_at", UtcTime),
+)
+
+bundles = Table(
+    "backtest_bundles",
+    metadata,
+    Column("bundle_id", String(128), primary_key=True),
+    Column("revision", BigInteger, nullable=False),
+    Column("user_id", Text),
+    Column("status", String(16), nullable=False),
+    Column("name", Text),
+    Column("submitted_at", UtcTime),
+    Column("submitted_text", Text),
+    Column("created_at", UtcTime, nullable=False),
+    Column("engine_version", Text),
+    Column("priority", Integer, nullable=False),
+    Column("base_config", JsonText, nullable=False),
+    Column("parameter_grid", JsonText),
+    Column("variants", JsonText),
+    Column("variants_artifact", JsonText),
+    Column("rank_by", Text, nullable=False),
+    Column("keep_results", String(16), nullable=False),
+    Column("cancel_requested", Boolean, nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("completed", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    Column("progress", Double, nullable=False),
+    Column("started_at", UtcTime),
+    Column("completed_at", UtcTime),
+    Column("error_message", Text),
+    Column("error_code", String(40)),
+    Column("summary", JsonText),
+    Column("artifacts", JsonText, nullable=False),
+    Column("admitted_at", UtcTime),
+    Column("lane", String(16)),
+    Column("enum_style", String(16), nullable=False),
+    Column("chunk_size", Integer),
+    Column("chunks", Integer),
+    Column("expire_at", UtcTime),
+    Column("defects", JsonText, nullable=False),
+)
+
+#: Spelled out, as a condition must be for a database to see that an index holds what is asked for.
+OPEN = text("status IN ('queued', 'running')")
+
+Index("backtest_bundles_of_user", bundles.c.user_id, bundles.c.admitted_at, bundles.c.bundle_id)
+Index(
+    "backtest_bundles_open",
+    bundles.c.status,
+    bundles.c.bundle_id,
+    postgresql_where=OPEN,
+    sqlite_where=OPEN,
+)
+Index(
+    "backtest_bundles_open_of_user",
+    bundles.c.user_id,
+    postgresql_where=OPEN,
+    sqlite_where=OPEN,
 )
