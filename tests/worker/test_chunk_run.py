@@ -21,9 +21,9 @@ from worker.jobs.job import Job
 from worker.jobs.states import JobStatus
 from worker.jobs.variants import VariantSource
 from worker.services.backtesting import ENGINE_ERROR_MESSAGE
-from worker.services.bundles import chunk_run, kept_results
+from worker.services.bundles import kept_results
 from worker.services.bundles.chunk_run import ChunkRun
-from worker.services.bundles.chunk_work import Told
+from worker.services.bundles.chunk_work import ROWS_SHARE, Told
 from worker.services.bundles.variant_lists import store_variants
 from worker.services.cancelling import cancel
 from worker.services.run_job import RunLimits
@@ -206,9 +206,11 @@ def test_errors_of_our_own_are_logged_and_not_told(
     assert "/srv/app.py" in caplog.text
 
 
-def test_a_chunk_without_its_bundle_fails(workshop: Workshop) -> None:
+def test_a_chunk_without_its_bundle_fails(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (job_id,) = workshop.queue(a_bundle(), 8)
-    workshop.store.get_bundle = lambda _: None  # type: ignore[method-assign]
+    monkeypatch.setattr(workshop.store, "get_bundle", lambda _: None)
     workshop.drain()
     job = workshop.job(job_id)
     assert (job.status, job.error_code) == (JobStatus.FAILED, ErrorCode.INVALID_CONFIG)
@@ -321,7 +323,7 @@ def test_progress_is_told_on_the_way(tmp_path: Path) -> None:
     beaten = wait_for_progress(workshop, job_id)
     paused.release.set()
     thread.join(20)
-    assert beaten == pytest.approx(chunk_run.ROWS_SHARE * 0.5)
+    assert beaten == pytest.approx(ROWS_SHARE * 0.5)
     assert workshop.job(job_id).progress == 1.0
 
 

@@ -91,7 +91,7 @@ class ChunkRows:
         self._columns["summaryDigest"][place] = row.summary_digest
         for regime in REGIMES if row.regimes is not None else ():
             cycles = getattr(row.regimes, regime)
-            self._columns[cycles_column(regime)][place] = cycles.count
+            self._columns[cycles_column(regime)][place] = cycles.completed
             self._columns[average_column(regime)][place] = cycles.avg_return
         self.completed += 1
 

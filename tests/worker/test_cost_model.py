@@ -1,0 +1,126 @@
+"""Estimates: what they grow with, what they are cut into, and that they are of the right size."""
+
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+import engine
+from engine import expand_grid
+from tests.support.markets import config
+from worker.jobs.bundle import KeepResults
+from worker.jobs.chunks import MAX_CHUNKS
+from worker.services.bundles import cost_model
+from worker.services.bundles.cost_model import (
+    CHUNK_SECONDS,
+    LONGEST_CHUNK_SECONDS,
+    Estimate,
+    estimate_backtest,
+    estimate_bundle,
+)
+
+SLEEVES = [{"weight": 0.5, "config": {"strategyId": "buyAndHold"}}] * 2
+
+
+def seconds(base: Mapping[str, Any], variants: Sequence[Mapping[str, Any]] = ({},)) -> float:
+    return estimate_bundle(base, variants).seconds
+
+
+def test_bars_are_those_of_all_variants() -> None:
+    one = estimate_backtest(engine.parse_config(config()))
+    many = estimate_bundle(config(), [{"parameters.fast": fast} for fast in range(2, 9)])
+    assert one.bars == 3654
+    assert (many.variants, many.bars) == (7, 7 * 3654)
+
+
+def test_variants_may_differ_in_what_they_cost() -> None:
+    variants = [{"endDate": f"{year}-12-31"} for year in range(2020, 2030)]
+    each = [estimate_bundle(config(), [overrides]).bars for overrides in variants]
+    assert estimate_bundle(config(), variants).bars == sum(each)
+
+
+@pytest.mark.parametrize(
+    ("less", "more"),
+    [
+        (config(), config(timeframe="1h")),
+        (config(), config("emaCross")),
+        (config("rsi"), config("supertrend")),
+        (config(), config(execution={"stopLoss": 0.1})),
+        (config("rsi"), config("wheel")),
+        (config("wheel"), config("portfolio", parameters={"sleeves": SLEEVES})),
+    ],
+)
+def test_what_is_more_work_takes_longer(less: dict[str, Any], more: dict[str, Any]) -> None:
+    assert 0 < seconds(less) < seconds(more)
+
+
+def test_full_results_cost_more_than_rows() -> None:
+    grid = expand_grid({"parameters.fast": {"start": 2, "stop": 50, "step": 1}})
+    none, best, every = (
+        estimate_bundle(config(), grid, keep).seconds
+        for keep in (KeepResults.NONE, KeepResults.BEST, KeepResults.ALL)
+    )
+    assert none < best < every
+    single = estimate_backtest(engine.parse_config(config())).seconds
+    assert every == pytest.approx(49 * single, rel=0.05)
+
+
+def test_variants_that_are_not_valid_take_no_bars() -> None:
+    estimate = estimate_bundle(config(), [{"parameters.fast": 99}, {"nothing": 1}])
+    assert (estimate.variants, estimate.bars) == (2, 0)
+    assert estimate.seconds > 0
+
+
+def test_a_hundred_thousand_are_judged_by_a_hundred(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed = []
+    parse = engine.parse_config
+
+    def counted(given: Mapping[str, Any]) -> Any:
+        parsed.append(given["parameters"]["fast"])
+        return parse(given)
+
+    monkeypatch.setattr(engine, "parse_config", counted)
+    grid = expand_grid({"parameters.fast": {"start": 1, "stop": 100_000, "step": 1}})
+    assert estimate_bundle(config(), grid).variants == 100_000
+    assert len(parsed) == cost_model.SAMPLE
+    assert (parsed[0], parsed[-1]) == (1, 99_001)
+
+
+@pytest.mark.parametrize(
+    ("variants", "took", "size"),
+    [
+        (8, 0.01, 8),
+        (1_000, CHUNK_SECONDS, 1_000),
+        (1_000, 2 * CHUNK_SECONDS, 500),
+        (1_001, 2 * CHUNK_SECONDS, 501),
+        (3, 1_000.0, 1),
+        (100_000, MAX_CHUNKS * CHUNK_SECONDS, 100),
+        (100_000, 2 * MAX_CHUNKS * CHUNK_SECONDS, 100),
+    ],
+)
+def test_chunks_take_about_a_minute(variants: int, took: float, size: int) -> None:
+    estimate = Estimate(variants=variants, bars=0, seconds=took)
+    assert estimate.chunk_size == size
+    assert not estimate.is_too_long
+
+
+@pytest.mark.parametrize("took", [70.0, 200.0, 4_000.0, 119_000.0])
+def test_no_chunk_is_short_or_long(took: float) -> None:
+    size = Estimate(variants=100_000, bars=0, seconds=took).chunk_size
+    assert 30 <= size * took / 100_000 <= LONGEST_CHUNK_SECONDS
+
+
+def test_what_no_number_of_chunks_can_do_is_too_long() -> None:
+    most = MAX_CHUNKS * LONGEST_CHUNK_SECONDS
+    assert not Estimate(variants=100_000, bars=0, seconds=most).is_too_long
+    assert Estimate(variants=100_000, bars=0, seconds=most + 1).is_too_long
+
+
+def test_an_estimate_needs_no_compiler() -> None:
+    code = (
+        "import sys; from worker.services.bundles import cost_model; "
+        "sys.exit(bool({'numba', 'pyarrow'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
