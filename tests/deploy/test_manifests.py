@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 import yaml
 
-from deploy.render import audiences, pinned_traffic, read_current, render
+from deploy.render import (
+    audiences,
+    pinned_traffic,
+    read_current,
+    read_settings,
+    render,
+    with_settings,
+    with_sql_store,
+)
 from tests.support.cloud_sdk import ask_sdk
 from worker.settings import Settings, load_settings, require_control_auth, require_worker_auth
 
@@ -41,7 +49,7 @@ LONGEST_REQUEST = 3600
 
 
 def rendered(service: str, current: dict[str, Any] | None = None) -> str:
-    values = {**VALUES, "REVISION": f"{service}-r3", "AUDIENCES": ""}
+    values = {**VALUES, "SERVICE": service, "REVISION": f"{service}-r3", "AUDIENCES": ""}
     values["AUDIENCES"] = audiences(service, values, current)
     traffic = pinned_traffic(current, values["REVISION"])
     return render(TEMPLATES[service].read_text(), values, traffic)
@@ -234,3 +242,59 @@ def test_what_describe_prints_is_read_and_nothing_means_not_there(tmp_path: Path
     assert read_current(file) == SERVING
     file.write_text("\n")
     assert read_current(file) is None
+
+
+SQL = "my-project:europe-west1:backtest"
+#: What the secret would hold.
+SQL_STORE = f"postgresql+psycopg://backtests:secret@/backtests?host=/cloudsql/{SQL}"
+
+
+def on_sql(service: str, settings: dict[str, str]) -> dict[str, Any]:
+    template = with_settings(with_sql_store(TEMPLATES[service].read_text(), SQL), settings)
+    values = {**VALUES, "SERVICE": service, "REVISION": f"{service}-r3", "AUDIENCES": "https://a"}
+    found: dict[str, Any] = yaml.safe_load(render(template, values, []))
+    return found
+
+
+@both
+def test_jobs_may_be_in_cloud_sql_and_settings_may_be_added(service: str, tmp_path: Path) -> None:
+    found = on_sql(service, {"ROLLOUT_PERCENT": "10", "ROLLOUT_USERS": "a$b,c"})
+    file = tmp_path / "service.yaml"
+    file.write_text(yaml.safe_dump(found))
+    template = found["spec"]["template"]
+    variables = {item["name"]: item for item in template["spec"]["containers"][0]["env"]}
+
+    assert ask_sdk(tmp_path, {"services": [str(file)]})["services"] == [""]
+    assert template["metadata"]["annotations"]["run.googleapis.com/cloudsql-instances"] == SQL
+    assert variables["STORE"]["valueFrom"]["secretKeyRef"]["name"] == "backtest-store"
+    assert "value" not in variables["STORE"]
+    assert variables["ROLLOUT_PERCENT"]["value"] == "10"
+    assert variables["ROLLOUT_USERS"]["value"] == "a$b,c"
+    assert "traffic" not in found["spec"]
+
+
+def test_the_secrets_address_is_one_that_the_program_takes() -> None:
+    assert Settings(store=SQL_STORE).store == SQL_STORE
+
+
+def test_a_setting_of_the_manifest_is_not_set_twice() -> None:
+    with pytest.raises(ValueError, match="STORE is set by the manifest"):
+        with_settings(TEMPLATES["backtest-worker"].read_text(), {"STORE": "sqlite:///x"})
+
+
+def test_a_file_of_settings_is_read_line_by_line(tmp_path: Path) -> None:
+    file = tmp_path / "settings.env"
+    file.write_text("# a comment\n\nRETENTION_DAYS=90\n OIDC_CALLERS = a=b \n")
+    with pytest.raises(ValueError, match=r"settings.env: expected KEY=VALUE, not 'OIDC_CALLERS ="):
+        read_settings(file)
+    file.write_text("# a comment\n\nRETENTION_DAYS=90\nOIDC_CALLERS=sweep=a@b\n")
+    assert read_settings(file) == {"RETENTION_DAYS": "90", "OIDC_CALLERS": "sweep=a@b"}
+
+
+def test_this_installations_settings_are_settings() -> None:
+    file = ROOT / "deploy" / "settings.env"
+    examples = re.findall(r"^# ([A-Z_]+)=(.*)$", file.read_text(), flags=re.MULTILINE)
+
+    assert {name.lower() for name in read_settings(file)} <= Settings.model_fields.keys()
+    assert Settings(**{name.lower(): value for name, value in examples})
+    assert {name for name, _ in examples} <= {name.upper() for name in Settings.model_fields}

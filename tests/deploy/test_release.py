@@ -230,8 +230,67 @@ def test_gcloud_understands_every_call(gcloud: FakeGcloud, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "arguments", [("replace", "another"), ("destroy", "backtest-worker")], ids=str
+    "arguments",
+    [
+        *(("replace", "another"), ("destroy", "backtest-worker"), ("pool", "backtest-worker")),
+        *(("replace", "backtest-poller"), ("replace", "backtest-worker-")),
+    ],
+    ids=str,
 )
 def test_unknown_words_are_refused(gcloud: FakeGcloud, arguments: tuple[str, ...]) -> None:
     assert release(gcloud, *arguments).returncode == 64
     assert gcloud.calls == []
+
+
+def pool(gcloud: FakeGcloud, **changed: str) -> subprocess.CompletedProcess[str]:
+    given = {"SQL_INSTANCE": "my-project:europe-west1:backtest", **changed}
+    return release(gcloud, "pool", "backtest-poller", **given)
+
+
+@pytest.mark.parametrize(("now", "kept"), [("7\n", "7"), ("", "1")], ids=["seven", "none yet"])
+def test_a_release_of_the_pool_keeps_the_number_of_pollers(
+    now: str, kept: str, gcloud: FakeGcloud, tmp_path: Path
+) -> None:
+    gcloud.answer({"beta run worker-pools list": (0, now)})
+    keep(gcloud, tmp_path)
+
+    done = pool(gcloud)
+
+    assert done.returncode == 0, done.stderr
+    [manifest] = deployed(tmp_path)
+    count = manifest["metadata"]["annotations"]["run.googleapis.com/manualInstanceCount"]
+    assert count == kept
+    assert manifest["spec"]["template"]["spec"]["containers"][0]["image"] == DIGEST
+
+
+def test_gcloud_understands_a_release_of_the_pool(gcloud: FakeGcloud, tmp_path: Path) -> None:
+    assert pool(gcloud).returncode == 0
+    manifest = tmp_path / "service.yaml"
+    manifest.write_text("{}\n")
+
+    calls = [
+        [str(manifest) if word.endswith("/service.yaml") else word for word in call]
+        for call in gcloud.calls
+    ]
+
+    assert [call[3] for call in calls] == ["list", "replace"]
+    assert command_problems(tmp_path, calls) == []
+
+
+def test_a_pool_without_its_database_or_a_digest_is_not_released(gcloud: FakeGcloud) -> None:
+    assert "PROJECT:REGION:INSTANCE" in pool(gcloud, SQL_INSTANCE="").stderr
+    assert pool(gcloud, IMAGE="registry/backtest-worker:latest").returncode == 64
+    assert not any("replace" in call for call in gcloud.calls)
+
+
+def test_a_second_worker_is_a_service_of_its_own(gcloud: FakeGcloud, tmp_path: Path) -> None:
+    gcloud.answer({"projects describe": (0, "123\n")})
+    keep(gcloud, tmp_path)
+
+    assert release(gcloud, "replace", "backtest-worker-v1").returncode == 0
+
+    [manifest] = deployed(tmp_path)
+    assert manifest["metadata"]["name"] == "backtest-worker-v1"
+    assert manifest["spec"]["template"]["metadata"]["name"] == "backtest-worker-v1-r2"
+    service = manifest["spec"]["template"]["spec"]["serviceAccountName"]
+    assert service == "backtest-worker@my-project.iam.gserviceaccount.com"

@@ -29,8 +29,10 @@ def ask_sdk(tmp_path: Path, questions: Mapping[str, Any]) -> Any:
         raise AssertionError
     bundled = root / "platform" / "bundledpythonunix" / "bin" / "python3"
     python = str(bundled) if bundled.is_file() else sys.executable
+    # Of our own packages some would stand in the SDK's way; its own has what it needs.
+    own_packages = [] if bundled.is_file() else ["-S"]
     answer = subprocess.run(
-        [python, "-S", str(_CHECKS)],
+        [python, *own_packages, str(_CHECKS)],
         input=json.dumps(questions),
         env={
             "CLOUDSDK_CONFIG": str(tmp_path / "gcloud"),

@@ -12,6 +12,7 @@ from worker.entrypoints.cli.jobs import cancel, replay, status, submit
 from worker.entrypoints.cli.maintenance import pause, resume, sweep
 from worker.entrypoints.cli.migrate import migrate
 from worker.entrypoints.cli.run import run
+from worker.entrypoints.cli.scaling import scale
 from worker.entrypoints.cli.servers import control, poll, poll_slot, serve
 
 
@@ -79,6 +80,7 @@ for command in (
     pause,
     resume,
     migrate,
+    scale,
     poll_slot,
 ):
     main.add_command(command)

@@ -1,0 +1,82 @@
+"""``scale``: how many pollers the queue deserves now."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, TypedDict
+
+import click
+
+from worker.entrypoints.cli.files import print_json
+
+if TYPE_CHECKING:
+    from worker.settings import Settings
+
+
+@click.command()
+@click.option(
+    "--current", type=click.IntRange(min=0), required=True, help="How many pollers there are now."
+)
+@click.option("--min", "floor", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--max", "ceiling", type=click.IntRange(min=0), default=None, help="[MAX_WORKERS]")
+@click.option(
+    "--jobs-each",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Jobs at once in one poller. [MAX_CONCURRENT_BACKTESTS]",
+)
+@click.option(
+    "--patience",
+    type=click.FloatRange(min=0),
+    default=15.0,
+    show_default=True,
+    help="Seconds the oldest job may wait before there are more.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print what the number is made of, too.")
+def scale(
+    current: int,
+    floor: int,
+    ceiling: int | None,
+    jobs_each: int | None,
+    patience: float,
+    as_json: bool,
+) -> None:
+    """Print how many pollers the queue deserves; deploy/scale.sh sees to it that they are there."""
+    from worker.services.fleet_size import ScalingRule, wanted_pollers
+    from worker.settings import load_settings
+
+    settings = load_settings()
+    try:
+        rule = ScalingRule(
+            floor=floor,
+            ceiling=settings.max_workers if ceiling is None else ceiling,
+            jobs_each=jobs_each or settings.max_concurrent_backtests,
+            patience=patience,
+        )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    seen = _look(settings)
+    wanted = wanted_pollers(rule, current=current, **seen)
+    if as_json:
+        oldest = round(seen["oldest_seconds"], 1)
+        counts = {"queued": seen["queued"], "running": seen["running"]}
+        print_json({"wanted": wanted, "current": current, **counts, "oldestSeconds": oldest})
+    else:
+        click.echo(str(wanted))
+
+
+class _Seen(TypedDict):
+    queued: int
+    running: int
+    oldest_seconds: float
+
+
+def _look(settings: "Settings") -> _Seen:
+    """The fleet now. While the kill switch is on nobody would claim what is queued: it is 0."""
+    from worker.bootstrap import build_store
+
+    store = build_store(settings)
+    try:
+        fleet = store.fleet(timedelta(minutes=5))
+        queued = 0 if store.pause().is_on else sum(fleet.queued.values())
+    finally:
+        store.close()
+    return {"queued": queued, "running": fleet.running, "oldest_seconds": fleet.oldest_seconds}
