@@ -1,105 +1,157 @@
-"""Workers are killed in the middle of their jobs, and no job is lost or run to two ends."""
+"""Workers are killed in the middle of their jobs and their store goes away, and no job is lost or
+run to two ends.
+"""
 
+import os
 import random
 import signal
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
-import engine
-from tests.support.chaos import Traffic, Workers, import_candles, takes_its_time, wait_for
-from tests.support.jobs import read
-from tests.support.lasting_cli import LASTING
-from worker.adapters.candle_files import CandleFiles
+import pytest
+
+from tests.support.chaos import Blow, Workers, death, endure
+from tests.support.emulators import FirestoreEmulator
+from tests.support.postgres import PostgresServer
+from tests.support.traffic import Traffic, calm_digests, import_candles
+from worker.adapters.firestore import FirestoreJobStore
 from worker.adapters.sql import SqlJobStore
-from worker.jobs.errors import ErrorCode
-from worker.jobs.states import JobStatus
-from worker.services.backtesting import Backtesting, EngineCalls
+from worker.jobs.job import Job
 
-KINDS = 4
-BARS = 30_000
 SEED = 8
+#: For each blow to fall, and for the jobs to end, on the slowest machine.
+SECONDS = 60
 #: SIGKILL is a death that the sweep finds out about, SIGTERM one that gives the job back.
 DEATHS = [signal.SIGKILL] * 3 + [signal.SIGTERM] * 2
+#: Longer than the time in which a commit is tried once more, shorter than a lease.
+AWAY_SECONDS = 1.5
 
 
-def config(number: int) -> dict[str, Any]:
-    """Every fourth one lasts, so that a worker that is told to go has something to give back."""
+@pytest.fixture(scope="module")
+def candles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("candles")
+    import_candles(directory)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def digests(candles: Path) -> list[str]:
+    return calm_digests(candles)
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[PostgresServer]:
+    """A server that this test may stop and start."""
+    server = PostgresServer(durable=True)
+    yield server
+    server.stop()
+
+
+def environment(store: str, candles: Path, directory: Path) -> dict[str, str]:
     return {
-        "strategyId": "smaCross",
-        "symbol": "WAVES",
-        "timeframe": "1m",
-        "startDate": "2020-01-01",
-        "endDate": "2020-02-15",
-        "startingCapital": 10_000,
-        "label": None if number % KINDS else LASTING,
-        "parameters": {"fast": 5 + number % KINDS, "slow": 40},
+        "STORE": store,
+        "CANDLES": str(candles),
+        "ARTIFACTS": str(directory / "artifacts"),
+        "PORT": "0",
+        "LEASE_SECONDS": "4",
+        "HEARTBEAT_SECONDS": "1",
+        "SWEEP_SECONDS": "0.5",
+        "SHUTDOWN_SECONDS": "2",
+        "JOB_POLL_INTERVAL_SECONDS": "0.5",
+        "MAX_CONCURRENT_BACKTESTS": "2",
     }
 
 
-def calm_digests(candles: Path) -> list[str]:
-    """What each of the configurations gives where nobody is killed."""
-    calls = EngineCalls(
-        parse_config=engine.parse_config,
-        required_series=engine.required_series,
-        run_backtest=engine.run_backtest,
-    )
-    backtesting = Backtesting(CandleFiles(candles), calls)
-    return [backtesting.run(config(number)).result_digest for number in range(KINDS)]
+def in_any_order(*blows: Blow) -> list[Blow]:
+    shuffled = list(blows)
+    random.Random(SEED).shuffle(shuffled)
+    return shuffled
 
 
-def test_every_job_ends_once_whoever_is_killed(tmp_path: Path) -> None:
-    candles = tmp_path / "candles"
-    import_candles(candles, "WAVES", BARS)
-    digests = calm_digests(candles)
-    url = f"sqlite:///{tmp_path}/jobs.db"
-    store = SqlJobStore(url)
-    traffic = Traffic(store, config)
-    workers = Workers(
-        2,
-        {
-            "STORE": url,
-            "CANDLES": str(candles),
-            "ARTIFACTS": str(tmp_path / "artifacts"),
-            "PORT": "0",
-            "LEASE_SECONDS": "4",
-            "HEARTBEAT_SECONDS": "1",
-            "SWEEP_SECONDS": "0.5",
-            "SHUTDOWN_SECONDS": "2",
-        },
-    )
-    try:
-        deaths = list(DEATHS)
-        random.Random(SEED).shuffle(deaths)
-        for how in deaths:
-
-            def somebody_dies(how: signal.Signals = how) -> bool:
-                workers.revive()
-                traffic.top_up()
-                in_hand = traffic.running()
-                if how is signal.SIGTERM:
-                    in_hand = [job for job in in_hand if takes_its_time(job)]
-                return any(workers.strike(store, job, how) for job in in_hand)
-
-            wait_for(somebody_dies, 60, workers.output)
-
-        def all_ended() -> bool:
-            workers.revive()
-            return not traffic.unfinished()
-
-        wait_for(all_ended, 60, lambda: f"{traffic.unfinished()} are left\n{workers.output()}")
-    finally:
-        workers.stop()
-
-    jobs = [read(store, job_id).job for job_id in traffic.ids]
-    results = [store.result(job_id) for job_id in traffic.ids]
-    store.close()
+def assert_they_died(jobs: list[Job]) -> None:
+    """The test would prove nothing of workers that nobody caught."""
     assert sum(job.worker_losses for job in jobs) >= DEATHS.count(signal.SIGKILL)
     assert sum(job.interruptions for job in jobs) >= DEATHS.count(signal.SIGTERM)
-    for number, (job, result) in enumerate(zip(jobs, results, strict=True)):
-        assert (result is not None) == (job.status is JobStatus.COMPLETED)
-        if result is None:
-            assert (job.error_code, job.worker_losses) == (ErrorCode.WORKER_LOST, 2)
-            continue
-        assert result.result_digest == job.result_digest == digests[number % KINDS]
-        assert job.attempt == 1 + job.worker_losses + job.interruptions
-        assert job.lease is None
+
+
+def test_on_a_file_that_is_locked_for_a_while(
+    tmp_path: Path, candles: Path, digests: list[str]
+) -> None:
+    file = tmp_path / "jobs.db"
+    store = SqlJobStore(f"sqlite:///{file}")
+    traffic = Traffic(store)
+
+    def lock() -> bool:
+        with closing(sqlite3.connect(file, timeout=10, isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            threading.Event().wait(AWAY_SECONDS)
+            connection.execute("ROLLBACK")
+        return True
+
+    workers = Workers(2, "serve", environment(f"sqlite:///{file}", candles, tmp_path))
+    try:
+        deaths = (death(workers, traffic, how) for how in DEATHS)
+        endure(workers, traffic, in_any_order(lock, *deaths), jobs=250, seconds=SECONDS)
+        assert_they_died(traffic.check(digests))
+    finally:
+        workers.stop()
+        store.close()
+
+
+@pytest.mark.postgres
+def test_on_a_database_that_is_restarted_and_crashes(
+    own_postgres: PostgresServer, tmp_path: Path, candles: Path, digests: list[str]
+) -> None:
+    url = own_postgres.url(own_postgres.new_database())
+    store = SqlJobStore(url)
+    store.create_schema()
+    traffic = Traffic(store)
+
+    def restart(how: signal.Signals) -> Blow:
+        def falls() -> bool:
+            own_postgres.restart(how)
+            return True
+
+        return falls
+
+    workers = Workers(2, "poll", environment(url, candles, tmp_path))
+    try:
+        blows = in_any_order(
+            restart(signal.SIGINT),
+            restart(signal.SIGQUIT),
+            workers.terminate_one,
+            *(death(workers, traffic, how) for how in DEATHS),
+        )
+        endure(workers, traffic, blows, jobs=250, seconds=SECONDS)
+        assert_they_died(traffic.check(digests))
+    finally:
+        workers.stop()
+        store.close()
+
+
+@pytest.mark.emulator
+def test_on_documents_that_cannot_be_reached_for_a_while(
+    firestore_emulator: FirestoreEmulator, tmp_path: Path, candles: Path, digests: list[str]
+) -> None:
+    project = firestore_emulator.new_project()
+    store = FirestoreJobStore(project)
+    traffic = Traffic(store)
+
+    def freeze() -> bool:
+        with firestore_emulator.frozen():
+            threading.Event().wait(AWAY_SECONDS)
+        return True
+
+    settings = environment(f"firestore://{project}/(default)", candles, tmp_path)
+    settings["FIRESTORE_EMULATOR_HOST"] = os.environ["FIRESTORE_EMULATOR_HOST"]
+    workers = Workers(2, "serve", settings)
+    try:
+        deaths = (death(workers, traffic, how) for how in DEATHS)
+        endure(workers, traffic, in_any_order(freeze, *deaths), jobs=80, seconds=SECONDS)
+        assert_they_died(traffic.check(digests))
+    finally:
+        workers.stop()
+        store.close()

@@ -4,121 +4,127 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from tests.support.jobs import a_job, read
-from tests.support.lasting_cli import LASTING
 from tests.support.processes import Server
+from tests.support.traffic import Traffic
 from worker.jobs.job import Job
 from worker.jobs.states import JobStatus
-from worker.ports import JobStore
 
 _PROGRAM = Path(__file__).with_name("lasting_cli.py")
 
+#: Something that befalls the fleet: whether it could happen now.
+Blow = Callable[[], bool]
+
 
 class Workers:
-    """As many ``serve`` processes as asked, whatever becomes of each."""
+    """As many ``serve`` or ``poll`` processes as asked, whatever becomes of each.
 
-    def __init__(self, count: int, environment: Mapping[str, str]) -> None:
+    A poller's jobs are in the hands of its slots, whose processes it replaces by itself.
+    """
+
+    def __init__(self, count: int, command: str, environment: Mapping[str, str]) -> None:
         inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        self._command = [sys.executable, str(_PROGRAM), command]
         self._environment = inherited | environment
         self._servers = {server.process.pid: server for server in map(self._start, range(count))}
 
-    def strike(self, store: JobStore, held: Job, how: signal.Signals) -> bool:
-        """End the process that has this job in hand, and put another in its place.
+    def strike(self, traffic: Traffic, held: Job, how: signal.Signals) -> bool:
+        """End the process that has this job in hand, and see that another takes its place.
 
         False if the signal found it without the job: it had just ended, or had time to end while
         its worker was told to go.
         """
         pid = holder(held)
-        server = self._servers.get(pid)
-        if server is None:
+        if pid not in self._servers and _parent(pid) not in self._servers:
             return False
         # Frozen, it cannot end the job between the look and the blow.
         os.kill(pid, signal.SIGSTOP)
-        _wait_until_frozen(pid)
-        if not _is_same_attempt(read(store, held.job_id).job, held):
+        wait_for(lambda: _state(pid) in "TZ", 10, lambda: f"process {pid} cannot be stopped")
+        if not _is_same_attempt(traffic.read(held.job_id), held):
             os.kill(pid, signal.SIGCONT)
             return False
         os.kill(pid, how)
         os.kill(pid, signal.SIGCONT)
-        del self._servers[pid]
-        server.process.wait(20)
-        server.stop()
-        self._replace()
-        return _was_left(read(store, held.job_id).job, held)
+        server = self._servers.pop(pid, None)
+        if server is not None:
+            self._replace(server)
+        wait_for(lambda: _state(pid) == "", 20, lambda: f"process {pid} does not go\n{self}")
+        return _was_left(traffic.read(held.job_id), held)
+
+    def terminate_one(self) -> bool:
+        """Tell the eldest, if it is a poller with all its slots, to go."""
+        pid = next(iter(self._servers))
+        server = self._servers.pop(pid)
+        server.process.send_signal(signal.SIGTERM)
+        self._replace(server)
+        return True
 
     def revive(self) -> None:
         """Do as a platform does with processes that left by themselves."""
         for pid, server in list(self._servers.items()):
             if server.process.poll() is not None:
-                del self._servers[pid]
-                server.stop()
-                self._replace()
+                self._replace(self._servers.pop(pid))
 
     def stop(self) -> None:
         for server in self._servers.values():
             server.stop()
 
-    def output(self) -> str:
+    def __str__(self) -> str:
         """What the living ones have said, for a test that fails."""
         return "\n".join(server.output()[-2000:] for server in self._servers.values())
 
-    def _replace(self) -> None:
+    def _replace(self, gone: Server) -> None:
+        gone.process.wait(20)
+        gone.stop()
         fresh = self._start(0)
         self._servers[fresh.process.pid] = fresh
 
     def _start(self, _: int) -> Server:
-        command = [sys.executable, str(_PROGRAM), "serve"]
-        return Server("worker", command, env=self._environment)
+        return Server("worker", self._command, env=self._environment)
 
 
-class Traffic:
-    """Jobs that keep coming as long as somebody tops them up: ``config(number)`` is the next's."""
+def endure(
+    workers: Workers, traffic: Traffic, blows: Sequence[Blow], *, jobs: int, seconds: float
+) -> None:
+    """Let every blow fall while jobs flow, at least so many; return when all of them have ended.
 
-    def __init__(
-        self, store: JobStore, config: Callable[[int], dict[str, Any]], *, ahead: int = 8
-    ) -> None:
-        self._store = store
-        self._config = config
-        self._ahead = ahead
-        self.ids: list[str] = []
-        self._open: list[str] = []
+    Fails after ``seconds`` for each of the blows, or as many for the jobs to end.
+    """
+    for blow in blows:
 
-    def top_up(self) -> None:
-        """Submit until ``ahead`` jobs have not ended."""
-        self._refresh()
-        while len(self._open) < self._ahead:
-            job_id = f"j{len(self.ids)}"
-            self._store.create(a_job(job_id, config_used=self._config(len(self.ids))))
-            self.ids.append(job_id)
-            self._open.append(job_id)
+        def falls(blow: Blow = blow) -> bool:
+            workers.revive()
+            traffic.top_up()
+            return blow()
 
-    def running(self) -> list[Job]:
-        """Those that a worker has in hand."""
-        return [job for job in self._refresh() if job.status is JobStatus.RUNNING and job.lease]
+        wait_for(falls, seconds, lambda: str(workers))
+    traffic.top_up(jobs)
 
-    def unfinished(self) -> list[str]:
-        return [job.job_id for job in self._refresh()]
+    def all_ended() -> bool:
+        workers.revive()
+        return not traffic.unfinished()
 
-    def _refresh(self) -> list[Job]:
-        jobs = [read(self._store, job_id).job for job_id in self._open]
-        left = [job for job in jobs if not job.status.is_final]
-        self._open = [job.job_id for job in left]
-        return left
+    wait_for(all_ended, seconds, lambda: f"{traffic.unfinished()} are left\n{workers}")
+
+
+def death(workers: Workers, traffic: Traffic, how: signal.Signals) -> Blow:
+    """Of somebody who has a job in hand; one that lasts, if it is to be given back."""
+
+    def falls() -> bool:
+        in_hand = traffic.running()
+        if how is signal.SIGTERM:
+            in_hand = [job for job in in_hand if traffic.lasts(job)]
+        return any(workers.strike(traffic, job, how) for job in in_hand)
+
+    return falls
 
 
 def holder(job: Job) -> int:
     """The process id in its lease, as ``bootstrap.new_worker_id`` wrote it."""
     assert job.lease is not None
     return int(job.lease.worker_id.split("-")[-2])
-
-
-def takes_its_time(job: Job) -> bool:
-    """Whether it lasts long enough to be given back, however quick the machine."""
-    return bool(job.config_used.get("label") == LASTING)
 
 
 def wait_for(condition: Callable[[], object], seconds: float, told: Callable[[], str]) -> None:
@@ -139,32 +145,17 @@ def _was_left(now: Job, held: Job) -> bool:
     return lost or _is_same_attempt(now, held)
 
 
-def _wait_until_frozen(pid: int) -> None:
-    def frozen() -> bool:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        return state in "TZ"
-
-    wait_for(frozen, 10, lambda: f"process {pid} cannot be stopped")
+def _state(pid: int) -> str:
+    """One letter, as the kernel gives it; empty when there is no such process any more."""
+    return _status(pid)[0]
 
 
-def import_candles(directory: Path, symbol: str, bars: int) -> None:
-    """A long series of minutes, so that a job takes a while."""
-    import numpy as np
+def _parent(pid: int) -> int:
+    return int(_status(pid)[1])
 
-    from engine.candles import Candles
-    from worker.adapters.candle_files import CandleFiles
 
-    times = np.arange(bars, dtype=np.int64) * 60_000 + 1_577_836_800_000
-    closes = 100 + 10 * np.sin(np.arange(bars) / 500) + np.arange(bars) % 7 / 10
-    CandleFiles(directory).replace(
-        Candles(
-            symbol=symbol,
-            timeframe="1m",
-            times=times,
-            open=closes,
-            high=closes + 0.5,
-            low=closes - 0.5,
-            close=closes,
-            volume=np.ones(bars),
-        )
-    )
+def _status(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return ["", "0"]

@@ -3,9 +3,11 @@
 import base64
 import json
 import shutil
+import signal
 import subprocess
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -109,6 +111,15 @@ class FirestoreEmulator:
 
     def new_project(self) -> str:
         return unique_project()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Whoever calls it in this block waits for an answer."""
+        self._server.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._server.process.send_signal(signal.SIGCONT)
 
     def load_rules(self, project: str, text: str) -> None:
         """Put security rules into force; anything the compiler remarks on is an error."""

@@ -41,7 +41,9 @@ def _server_user() -> str:
 
 
 class PostgresServer:
-    def __init__(self) -> None:
+    """``durable``: what is committed outlives the server's crash."""
+
+    def __init__(self, *, durable: bool = False) -> None:
         binaries = _binaries()
         user = _server_user()
         self._home = Path(tempfile.mkdtemp(prefix="backtest-postgres-"))
@@ -63,15 +65,25 @@ class PostgresServer:
             extra_groups=None if user == "-" else [],
         )
         self.port = free_port()
-        settings = [part for setting in _SETTINGS for part in ("-c", setting)]
+        chosen = (*_SETTINGS, "synchronous_commit=on") if durable else _SETTINGS
+        settings = [part for setting in chosen for part in ("-c", setting)]
+        self._user = user
+        self._command = [
+            *(str(binaries / "postgres"), "-D", str(data), "-h", "127.0.0.1"),
+            *("-p", str(self.port), "-k", "", *settings),
+        ]
+        self._start()
+
+    def restart(self, how: signal.Signals) -> None:
+        """SIGINT: as ``pg_ctl restart -m fast``; SIGQUIT: as ``-m immediate``, a crash."""
+        self._server.process.send_signal(how)
+        self._server.process.wait(30)
+        self._server.stop()
+        self._start()
+
+    def _start(self) -> None:
         self._server = Server(
-            "PostgreSQL",
-            [
-                *(str(binaries / "postgres"), "-D", str(data), "-h", "127.0.0.1"),
-                *("-p", str(self.port), "-k", "", *settings),
-            ],
-            user=user,
-            end_signal=signal.SIGINT,
+            "PostgreSQL", self._command, user=self._user, end_signal=signal.SIGINT
         )
         self._server.wait_until(self._answers)
 

@@ -19,6 +19,8 @@ from worker.settings import Settings
 
 #: What a slot says when it has loaded the kernels.
 READY = b"ready\n"
+#: How late a signal may be heard.
+SIGNAL_SECONDS = 0.5
 
 
 def run_slot(settings: Settings) -> None:
@@ -38,7 +40,10 @@ def run_slot(settings: Settings) -> None:
     for task in (lambda: _watch(line, leave), lambda: _tell_ready(line, worker.warm_up.done)):
         threading.Thread(target=task, name="poller-line", daemon=True).start()
     worker.start()
-    leave.wait()
+    # A signal may reach another thread than this one, which alone can handle it and has to wake up
+    # for that: so it is with one that comes while the process is stopped.
+    while not leave.wait(SIGNAL_SECONDS):
+        pass
     worker.stop()
 
 
