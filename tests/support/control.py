@@ -16,7 +16,7 @@ from worker.jobs.errors import DoorbellUnavailable, StoreUnavailable
 from worker.jobs.job import Artifact, Job, JobChange, ResultRecord, Snapshot
 from worker.oidc import Fetch, fetch_certificates
 from worker.ports import CandleEntry, CandleLibrary, Ring
-from worker.services.admission import Admission
+from worker.services.admission import Admission, CheckConfig
 from worker.settings import Settings, load_settings
 
 CONFIG: dict[str, Any] = {
@@ -147,7 +147,11 @@ def laptop_settings(**overrides: Any) -> Settings:
 
 
 def make_control(
-    fetch: Fetch = fetch_certificates, *, candles: CandleLibrary | None = None, **settings: Any
+    fetch: Fetch = fetch_certificates,
+    *,
+    candles: CandleLibrary | None = None,
+    check: CheckConfig = check_config,
+    **settings: Any,
 ) -> Control:
     configured = laptop_settings(**settings)
     clock = TickingClock()
@@ -161,8 +165,8 @@ def make_control(
         candles=candles or NoCandles(),
         artifacts=artifacts,
         clock=clock,
-        admission=Admission(store, admission_policy(configured), check_config),
+        admission=Admission(store, admission_policy(configured), check),
     )
-    app = create_control_app(services, fetch=fetch, check_config=check_config)
+    app = create_control_app(services, fetch=fetch, check_config=check)
     client = TestClient(app, raise_server_exceptions=False)
     return Control(store, doorbell, artifacts, clock, client)

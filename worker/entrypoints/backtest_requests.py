@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field, StrictInt, StrictStr, ValidationError
 from pydantic.alias_generators import to_camel
 
 import engine
+from worker.entrypoints.bodies import described_body
 from worker.entrypoints.field_errors import field_errors
 from worker.entrypoints.job_forms import Form, JobSummary
 from worker.jobs.rank import MAX_PRIORITY, MIN_PRIORITY
@@ -107,5 +108,4 @@ def config_errors(error: engine.ConfigError) -> list[dict[str, Any]]:
 
 def body_schema() -> dict[str, Any]:
     """The OpenAPI description of the body, which handlers read by themselves."""
-    content = {"schema": NewBacktest.model_json_schema(), "examples": EXAMPLES}
-    return {"requestBody": {"required": True, "content": {"application/json": content}}}
+    return described_body(NewBacktest, EXAMPLES)

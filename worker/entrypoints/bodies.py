@@ -1,6 +1,7 @@
 """Reading request bodies that nobody vouches for."""
 
 import json
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from fastapi import Request
@@ -33,6 +34,12 @@ async def bounded_body(request: Request, limit: int) -> bytes | None:
     except ClientDisconnect:
         return None
     return bytes(kept) if total <= limit else None
+
+
+def described_body(model: type[BaseModel], examples: Mapping[str, Any]) -> dict[str, Any]:
+    """The OpenAPI description of a JSON body that a handler reads by itself."""
+    content = {"schema": model.model_json_schema(), "examples": dict(examples)}
+    return {"requestBody": {"required": True, "content": {"application/json": content}}}
 
 
 async def json_body(request: Request, model: type[Model]) -> Model:

@@ -4,12 +4,22 @@ import logging
 from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import Header
+from fastapi import Depends, Header
+from fastapi.security import HTTPBearer
 
 from worker.entrypoints.problems import Problem
 from worker.oidc import CertificatesUnavailable, MachineCallers, NotAllowed, NotAuthenticated
 
 logger = logging.getLogger(__name__)
+
+#: What the documentation calls these tokens.
+SCHEME = "GoogleOIDC"
+
+_described = HTTPBearer(
+    auto_error=False,
+    scheme_name=SCHEME,
+    description="A Google OIDC token of a service account in `OIDC_CALLERS`.",
+)
 
 
 def machine_caller(callers: MachineCallers | None, route: str) -> Callable[[str | None], None]:
@@ -18,7 +28,10 @@ def machine_caller(callers: MachineCallers | None, route: str) -> Callable[[str 
     ``callers`` is ``None`` where nobody is checked here: on loopback, or behind Cloud Run's IAM.
     """
 
-    def check(authorization: Annotated[str | None, Header()] = None) -> None:
+    def check(
+        authorization: Annotated[str | None, Header(include_in_schema=False)] = None,
+        _: Annotated[object, Depends(_described)] = None,
+    ) -> None:
         if callers is None:
             return
         try:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import Depends, FastAPI, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 
 import engine
 from worker.bootstrap import Services, build_local_sweep, build_sweep
@@ -24,7 +24,8 @@ from worker.entrypoints.control_events import events_router
 from worker.entrypoints.control_metrics import CONTENT_TYPE, ControlMetrics
 from worker.entrypoints.control_sweep import sweep_router
 from worker.entrypoints.fleet_metrics import FleetMetrics
-from worker.entrypoints.probes import health, package_version
+from worker.entrypoints.openapi import install_documentation
+from worker.entrypoints.probes import ALIVE, READY, health, package_version
 from worker.entrypoints.problems import (
     BodyLimit,
     ProblemResponse,
@@ -82,7 +83,10 @@ def create_control_app(
         version=package_version(),
         description="Submit backtests, watch them, fetch their results.",
         lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
     )
+    install_documentation(app)
     install_problem_handlers(app)
     _install_error_answers(app)
     app.add_middleware(
@@ -106,7 +110,11 @@ def create_control_app(
     _add_probes(app, services)
 
     @app.get(
-        "/metrics", tags=["machines"], dependencies=[Depends(machine_caller(callers, "metrics"))]
+        "/metrics",
+        tags=["machines"],
+        summary="Counters of this process, and the fleet's figures (Prometheus)",
+        dependencies=[Depends(machine_caller(callers, "metrics"))],
+        response_class=PlainTextResponse,
     )
     def counters() -> Response:
         figures = metrics.exposition() + fleet.exposition()
@@ -117,11 +125,11 @@ def create_control_app(
 
 def _add_probes(app: FastAPI, services: Services) -> None:
     # Not in a thread: requests that wait for the store may occupy them all.
-    @app.get("/health", tags=["probes"], summary="The process is alive")
+    @app.get("/health", tags=["probes"], summary="The process is alive", responses=ALIVE)
     async def alive() -> JSONResponse:
         return JSONResponse(health(services.clock))
 
-    @app.get("/ready", tags=["probes"], summary="The store answers")
+    @app.get("/ready", tags=["probes"], summary="The store answers", responses=READY)
     def ready() -> JSONResponse:
         try:
             services.store.ping()

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Body, Depends, Header, Path, Query, Response
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 
 from worker.entrypoints.backtest_requests import BacktestList, body_schema
-from worker.entrypoints.job_forms import JobForm, result_json
+from worker.entrypoints.job_forms import JobForm, ResultForm, result_json
 from worker.entrypoints.security_headers import page_headers
 from worker.entrypoints.tracing import valid_traceparent
 from worker.entrypoints.user_auth import User
@@ -71,7 +71,7 @@ def backtests_router(backtests: UserBacktests, current_user: Callable[..., User]
     @router.get("", response_model=BacktestList, summary="Your backtests, newest first")
     def list_own(
         user: User = as_user,
-        limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
+        limit: Annotated[int, Query(ge=1, le=MAX_PAGE, description="How many.")] = 50,
         cursor: Annotated[
             str | None, Query(max_length=MAX_CURSOR, description="`nextCursor` of a page.")
         ] = None,
@@ -82,7 +82,11 @@ def backtests_router(backtests: UserBacktests, current_user: Callable[..., User]
     def look(job_id: JobId, user: User = as_user) -> JobForm:
         return JobForm.of(backtests.own(user, job_id))
 
-    @router.get("/{job_id}/result", summary="The result", responses=_NO_RESULT)
+    @router.get(
+        "/{job_id}/result",
+        summary="The result",
+        responses={200: {"model": ResultForm}, **_NO_RESULT},
+    )
     def result(job_id: JobId, user: User = as_user) -> JSONResponse:
         return JSONResponse(result_json(backtests.result(user, job_id)))
 
@@ -103,7 +107,14 @@ def backtests_router(backtests: UserBacktests, current_user: Callable[..., User]
     )
     def artifact(
         job_id: JobId,
-        name: Annotated[str, Path(pattern=r"^[A-Za-z]{1,40}$", examples=["equityCurve"])],
+        name: Annotated[
+            str,
+            Path(
+                pattern=r"^[A-Za-z]{1,40}$",
+                description="One of the result's `artifacts`.",
+                examples=["equityCurve"],
+            ),
+        ],
         user: User = as_user,
     ) -> StreamingResponse:
         return StreamingResponse(
@@ -116,7 +127,10 @@ def backtests_router(backtests: UserBacktests, current_user: Callable[..., User]
         "/{job_id}/cancel",
         response_model=JobForm,
         summary="Cancel a backtest; as often as you like",
-        responses={202: {"description": "It is running and will stop soon."}, **_NOT_FOUND},
+        responses={
+            202: {"description": "It is running and will stop soon.", "model": JobForm},
+            **_NOT_FOUND,
+        },
     )
     def cancel(response: Response, job_id: JobId, user: User = as_user) -> JobForm:
         job = backtests.cancel(user, job_id)

@@ -8,9 +8,17 @@ from fastapi.responses import JSONResponse
 from worker.entrypoints.control_metrics import ControlMetrics
 from worker.entrypoints.fleet_log import log_fleet
 from worker.entrypoints.fleet_metrics import FleetMetrics
+from worker.entrypoints.job_forms import Form
 from worker.services.sweep.sweeping import Sweep
 
 PATH = "/tasks/sweep"
+
+
+class SweptForm(Form):
+    """What each step did; those that broke off are ``failed``."""
+
+    done: dict[str, int]
+    failed: list[str]
 
 
 def sweep_router(
@@ -30,7 +38,10 @@ def sweep_router(
         PATH,
         dependencies=[Depends(require_caller)],
         summary="Look after jobs that nobody looks after (Cloud Scheduler)",
-        responses={503: {"description": "The store does not answer."}},
+        responses={
+            200: {"model": SweptForm},
+            503: {"description": "The store does not answer."},
+        },
     )
     def run_sweep() -> JSONResponse:
         swept = sweep.run()

@@ -96,6 +96,27 @@ class JobForm(JobState):
         return self.model_dump(mode="json", by_alias=True)
 
 
+class ArtifactForm(Form):
+    """A complete series beside a result."""
+
+    uri: str
+    rows: int
+    sha256: str
+
+
+class ResultForm(Form):
+    """What describes :func:`result_json`."""
+
+    job_id: str
+    user_id: str
+    created_at: Time | None
+    engine_version: str
+    result_digest: str = Field(description="Over everything that the numbers are.")
+    summary_digest: str | None = Field(description="Over the metrics that a sweep has too.")
+    backtest_result: dict[str, Any] = Field(description="Curve, cycles, trades, metrics and more.")
+    artifacts: dict[str, ArtifactForm] = Field(description="Series too long for this answer.")
+
+
 def result_json(record: ResultRecord) -> dict[str, Any]:
     """A result with its complete series' names; without a model, as it may be 900 KiB."""
     return {

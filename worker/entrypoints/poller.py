@@ -72,7 +72,14 @@ def create_poller_app(
         yield
         await asyncio.to_thread(crew.stop)
 
-    app = FastAPI(title="Backtest poller", version=package_version(), lifespan=lifespan)
+    app = FastAPI(
+        title="Backtest poller",
+        version=package_version(),
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+    )
     install_problem_handlers(app)
 
     @app.get("/health", summary="The process is alive")

@@ -5,8 +5,31 @@ from importlib import metadata
 from typing import Any
 
 import engine
-from worker.entrypoints.job_forms import rfc3339
+from worker.entrypoints.job_forms import Form, rfc3339
 from worker.ports import Clock
+
+
+class Health(Form):
+    """The process is alive."""
+
+    status: str
+    version: str
+    engine_version: str
+    timestamp: str
+
+
+class Ready(Form):
+    """It may be sent work."""
+
+    status: str
+
+
+#: How the two probes are described.
+ALIVE: dict[int | str, dict[str, Any]] = {200: {"model": Health}}
+READY: dict[int | str, dict[str, Any]] = {
+    200: {"model": Ready},
+    503: {"description": "Not yet, or no longer: `detail` says why."},
+}
 
 
 @cache

@@ -30,7 +30,14 @@ def push_router(worker: Worker, slot: asyncio.Lock, check_caller: Callable[..., 
     """``slot`` is held while a request runs jobs: the others wait without a thread."""
     router = APIRouter()
 
-    @router.post(PATH, status_code=204, dependencies=[Depends(check_caller)])
+    @router.post(
+        PATH,
+        status_code=204,
+        response_class=Response,
+        dependencies=[Depends(check_caller)],
+        summary="A ring: run the best queued jobs (Pub/Sub)",
+        responses={503: {"description": "Deliver the ring again."}},
+    )
     async def push(request: Request) -> Response:
         arrived_at = worker.services.clock.monotonic()
         body = await bounded_body(request, MAX_PUSH_BYTES)

@@ -1,7 +1,7 @@
 """Running by hand: one job at an operator's wish, or a configuration without a job."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -12,8 +12,8 @@ from starlette.concurrency import run_in_threadpool
 
 import engine
 from worker.bootstrap import Worker
-from worker.entrypoints.backtest_requests import config_errors
-from worker.entrypoints.bodies import json_body
+from worker.entrypoints.backtest_requests import EXAMPLES, config_errors
+from worker.entrypoints.bodies import described_body, json_body
 from worker.entrypoints.job_forms import JobForm
 from worker.entrypoints.problems import Problem
 from worker.jobs.errors import ErrorCode, IllegalTransition, JobFailure, LeaseLost
@@ -47,11 +47,49 @@ class RunBacktestRequest(BaseModel):
     config_used: dict[str, Any]
 
 
+class Comparison(BaseModel):
+    """A second run of a completed job, compared with the stored result."""
+
+    model_config = ConfigDict(alias_generator=to_camel)
+
+    digest_matches: bool
+    data_matches: bool
+    problem: str | None = None
+
+
+class BacktestAnswer(BaseModel):
+    """The result of a configuration, cut as a job's result would be."""
+
+    model_config = ConfigDict(alias_generator=to_camel)
+
+    backtest_result: dict[str, Any]
+
+
+_RUN_EXAMPLES: Mapping[str, Any] = {
+    "run": {"summary": "Run a queued or a failed job", "value": {"jobId": "my-first-job"}},
+    "force": {
+        "summary": "Run a completed job again and compare",
+        "value": {"jobId": "my-first-job", "force": True},
+    },
+}
+
+
 def run_router(worker: Worker, slot: asyncio.Lock, check_caller: Callable[..., None]) -> APIRouter:
     """``slot`` is held while a request computes: the others wait without a thread."""
     router = APIRouter(dependencies=[Depends(check_caller)])
 
-    @router.post("/run", summary="Run exactly this job now")
+    @router.post(
+        "/run",
+        summary="Run exactly this job now",
+        openapi_extra=described_body(RunRequest, _RUN_EXAMPLES),
+        responses={
+            200: {"model": JobForm | Comparison, "description": "It has ended, well or not."},
+            404: {"description": "There is no such job."},
+            409: {"description": "It is running, or completed and `force` is not set."},
+            422: {"description": "Not valid: `errors` lists every wrong field."},
+            503: {"description": "The store does not answer, or this worker is shutting down."},
+        },
+    )
     async def run(request: Request) -> JSONResponse:
         asked = await json_body(request, RunRequest)
         seen = await run_in_threadpool(worker.services.store.get, asked.job_id)
@@ -62,7 +100,17 @@ def run_router(worker: Worker, slot: asyncio.Lock, check_caller: Callable[..., N
                 return JSONResponse(await run_in_threadpool(_compare, worker, seen))
             return JSONResponse(await run_in_threadpool(_run, worker, seen))
 
-    @router.post("/run-backtest", summary="Run a configuration without a job")
+    @router.post(
+        "/run-backtest",
+        summary="Run a configuration without a job",
+        openapi_extra=described_body(RunBacktestRequest, EXAMPLES),
+        responses={
+            200: {"model": BacktestAnswer},
+            422: {"description": "Not valid: `errors` lists every wrong field."},
+            503: {"description": "This worker is shutting down."},
+            504: {"description": "The backtest did not finish in time."},
+        },
+    )
     async def run_backtest(request: Request) -> JSONResponse:
         asked = await json_body(request, RunBacktestRequest)
         async with slot:

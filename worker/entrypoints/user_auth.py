@@ -34,7 +34,9 @@ CurrentUser = Callable[..., User]
 
 _Bearer = Annotated[
     HTTPAuthorizationCredentials | None,
-    Depends(HTTPBearer(auto_error=False, description="A Firebase ID token.")),
+    Depends(
+        HTTPBearer(auto_error=False, scheme_name="Firebase", description="A Firebase ID token.")
+    ),
 ]
 
 

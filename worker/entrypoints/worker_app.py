@@ -5,13 +5,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import Depends, FastAPI, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 
 from worker.bootstrap import Worker
 from worker.entrypoints import push_route
 from worker.entrypoints.bodies import MAX_CONFIG_BODY_BYTES
 from worker.entrypoints.caller_auth import machine_caller
-from worker.entrypoints.probes import health, package_version
+from worker.entrypoints.openapi import install_documentation
+from worker.entrypoints.probes import ALIVE, READY, health, package_version
 from worker.entrypoints.problems import (
     BodyLimit,
     ProblemResponse,
@@ -44,7 +45,15 @@ def create_worker_app(worker: Worker, *, fetch: Fetch = fetch_certificates) -> F
         yield
         await asyncio.to_thread(worker.stop)
 
-    app = FastAPI(title="Backtest worker", version=package_version(), lifespan=lifespan)
+    app = FastAPI(
+        title="Backtest worker",
+        version=package_version(),
+        description="Answers rings by running jobs, one at a time.",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    install_documentation(app)
     install_problem_handlers(app)
     _install_error_answers(app)
     app.add_middleware(BodyLimit, limit=MAX_CONFIG_BODY_BYTES, exempt=frozenset({push_route.PATH}))
@@ -52,7 +61,12 @@ def create_worker_app(worker: Worker, *, fetch: Fetch = fetch_certificates) -> F
     app.include_router(run_router(worker, slot, machine_caller(callers, "run")))
     _add_probes(app, worker)
 
-    @app.get("/metrics", dependencies=[Depends(machine_caller(callers, "metrics"))])
+    @app.get(
+        "/metrics",
+        summary="Counters and times of this process (Prometheus)",
+        dependencies=[Depends(machine_caller(callers, "metrics"))],
+        response_class=PlainTextResponse,
+    )
     async def metrics() -> Response:
         return Response(worker.telemetry.exposition(), headers={"Content-Type": CONTENT_TYPE})
 
@@ -60,11 +74,13 @@ def create_worker_app(worker: Worker, *, fetch: Fetch = fetch_certificates) -> F
 
 
 def _add_probes(app: FastAPI, worker: Worker) -> None:
-    @app.get("/health", summary="The process is alive")
+    @app.get("/health", summary="The process is alive", responses=ALIVE)
     async def alive() -> JSONResponse:
         return JSONResponse(health(worker.services.clock))
 
-    @app.get("/ready", summary="Kernels are loaded, the store answers, no shutdown")
+    @app.get(
+        "/ready", summary="Kernels are loaded, the store answers, no shutdown", responses=READY
+    )
     def ready() -> JSONResponse:
         if worker.shutdown.is_set():
             return problem_response(503, "The worker is shutting down.")

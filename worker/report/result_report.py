@@ -39,6 +39,19 @@ def policy() -> str:
     return f"default-src 'none'; style-src {style_hash()}; base-uri 'none'; form-action 'none'"
 
 
+def page_head(title: str) -> Markup:
+    """The head of a page that has this style."""
+    return element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", http_equiv="Content-Security-Policy", content=policy()),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="referrer", content="no-referrer"),
+        element("title", title),
+        element("style", trusted(style())),
+    )
+
+
 def result_report(
     result: Mapping[str, Any],
     *,
@@ -48,22 +61,13 @@ def result_report(
 ) -> str:
     """The report of a ``backtestResult`` as it is stored; it says which lists were cut."""
     title = _title(result)
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=policy()),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="referrer", content="no-referrer"),
-        element("title", title),
-        element("style", trusted(style())),
-    )
     body = element(
         "body",
         element("header", *_opening(result, title)),
         element("main", *_sections(result)),
         element("footer", *_closing(result, result_digest, summary_digest, job_id)),
     )
-    return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
+    return f"<!doctype html>\n{element('html', page_head(title), body, lang='en')}\n"
 
 
 def _title(result: Mapping[str, Any]) -> str:
