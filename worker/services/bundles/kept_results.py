@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from worker.jobs.job import Artifact
 from worker.jobs.states import EnumStyle
 from worker.ports import ArtifactStore
+from worker.services.bundles.variant_rows import read_rows
 from worker.services.result_document import build_result_document
 
 if TYPE_CHECKING:
@@ -47,8 +48,13 @@ class KeptResults:
             JobFailure: RESULT_TOO_LARGE.
         """
         document = build_result_document(str(index), result.to_outline(), self._enum_style)
+        # A list without anything in it may still be one that is made when it is asked for.
         text = json.dumps(
-            document.backtest_result, ensure_ascii=False, separators=(",", ":"), allow_nan=False
+            document.backtest_result,
+            ensure_ascii=False,
+            separators=(",", ":"),
+            allow_nan=False,
+            default=list,
         )
         self._rows.append((index, result.result_digest, result.summary_digest, text))
         self._bytes += len(text)
@@ -77,7 +83,7 @@ def part_of(parts: Mapping[str, Artifact], index: int) -> Artifact | None:
 
 def find(content: bytes, index: int) -> dict[str, Any] | None:
     """The result of a variant as a user reads it, if it is among these."""
-    table = _read(content, [index])
+    table = read_rows(content, only=[index])
     for row in table.to_pylist():
         return {**row, "backtestResult": json.loads(row["backtestResult"])}
     return None
@@ -107,17 +113,8 @@ def _found(
             part.uri: part for index in own if (part := part_of(one.artifacts, index))
         }.values():
             try:
-                table = _read(artifacts.read(part), own)
+                table = read_rows(artifacts.read(part), only=own)
             except FileNotFoundError:
                 continue
             if len(table):
                 yield table
-
-
-def _read(content: bytes, indices: Sequence[int]) -> Any:
-    import pyarrow
-    import pyarrow.parquet
-
-    return pyarrow.parquet.read_table(
-        pyarrow.BufferReader(content), filters=[("index", "in", list(indices))]
-    )

@@ -132,13 +132,17 @@ def lost_rows(chunk: Chunk, variants: Variants, failure: JobFailure) -> dict[str
     return rows.columns()
 
 
-def read_rows(content: bytes, columns: Sequence[str] | None = None) -> Any:
-    """The Arrow table in a Parquet file of rows, or some of its columns."""
+def read_rows(
+    content: bytes, columns: Iterable[str] | None = None, only: Sequence[int] | None = None
+) -> Any:
+    """The Arrow table in a Parquet file of rows: some of its columns, ``only`` some indices."""
     import pyarrow
     import pyarrow.parquet
 
     return pyarrow.parquet.read_table(
-        pyarrow.BufferReader(content), columns=None if columns is None else list(columns)
+        pyarrow.BufferReader(content),
+        columns=None if columns is None else list(columns),
+        filters=None if only is None else [("index", "in", list(only))],
     )
 
 

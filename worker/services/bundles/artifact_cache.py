@@ -1,0 +1,39 @@
+"""Artifacts that were read lately: pages of the same table come one after another."""
+
+import threading
+from collections import OrderedDict
+
+from worker.jobs.job import Artifact
+from worker.ports import ArtifactStore
+
+#: How much is kept, all together. A table of 100,000 variants has about 15 MB.
+KEPT_BYTES = 32 * 1024 * 1024
+
+
+class ArtifactCache:
+    """Reads through to an artifact store. What was written under an artifact never changes: its
+    hash is part of its name here.
+    """
+
+    def __init__(self, artifacts: ArtifactStore, kept_bytes: int = KEPT_BYTES) -> None:
+        self._artifacts = artifacts
+        self._kept_bytes = kept_bytes
+        self._kept: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def read(self, artifact: Artifact) -> bytes:
+        """The Parquet file. Raises ``FileNotFoundError`` when it is gone."""
+        key = (artifact.uri, artifact.sha256)
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        content = self._artifacts.read(artifact)
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = content
+                self._bytes += len(content)
+            while self._bytes > self._kept_bytes:
+                self._bytes -= len(self._kept.popitem(last=False)[1])
+        return content
