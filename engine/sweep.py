@@ -1,26 +1,24 @@
 """Running thousands of variants of one config over the same candles."""
 
-import itertools
-from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from engine.candles import Candles
 from engine.digest import SUMMARY_METRICS
-from engine.errors import ConfigError, ConfigProblem
+from engine.errors import ConfigError, ConfigProblem, DataError
 from engine.inputs import Given
 from engine.limits import shown
 from engine.parsing import parse_config
-from engine.sweeps.account_kernel import DRAWDOWN, RETURNS, TRADES
+from engine.sweeps.accounts import DRAWDOWN, RETURNS, TRADES
 from engine.sweeps.crew import Crew, processors
 from engine.sweeps.grid import Grid, expand_grid
 from engine.sweeps.leaders import Leaders
 from engine.sweeps.overrides import overridden
 from engine.sweeps.result import BestVariant, Ending, SweepResult
-from engine.sweeps.rows import CyclesByRegime, RegimeCycles, SweepRow, Variant, VariantError
+from engine.sweeps.rows import CyclesByRegime, RegimeCycles, SweepRow, VariantError, failure
 from engine.sweeps.shared import Shared
 from engine.sweeps.tiles import TileBatch
-from engine.sweeps.variants import Batch, batches_of, read
+from engine.sweeps.variants import Batch, Batcher, read
 
 __all__ = [
     "BestVariant",
@@ -53,8 +51,8 @@ Variants = Collection[Overrides] | Indexed
 Figures = Literal["all", "drawdown", "trades"]
 _DEPTHS = {"all": RETURNS, "drawdown": DRAWDOWN, "trades": TRADES}
 
-#: Variants that are read before the next ones are put to work.
-WINDOW = 1024
+#: Rows that are handed out at a time, fewer when there is nothing to read any more.
+MOST_ROWS = 256
 
 
 def sweep_rows(
@@ -69,7 +67,7 @@ def sweep_rows(
 ) -> Iterator[list[SweepRow]]:
     """The rows of a sweep as they come, some at a time, for whoever writes them away.
 
-    Every variant has one row, in any order; a list holds a thousand or so. Memory does not grow
+    Every variant has one row, in any order; a list holds 256 of them at most. Memory does not grow
     with the number of variants. Threads go on while the caller is busy with a list, but not far:
     a caller who takes no more rows stops them by closing the iterator (leaving the loop does).
 
@@ -111,34 +109,39 @@ class _Run:
         self._on_progress = on_progress
         self._should_stop = should_stop
         self._ended = 0
-        self._ready: deque[list[SweepRow]] = deque()
+        self._ready: list[SweepRow] = []
 
     def rows(self, threads: int) -> Iterator[list[SweepRow]]:
+        total = len(self._overrides)
+        batcher = Batcher(self._base, self._shared, self._depth, threads, total)
         with Crew[Batch | TileBatch](threads, self._look, lambda one: self._keep(one.rows)) as crew:
             self._crew = crew
-            for window in self._windows():
-                found = [read(self._base, index, changes) for index, changes in window]
-                self._keep([row for row in found if isinstance(row, SweepRow)])
-                sound = [variant for variant in found if isinstance(variant, Variant)]
-                for work in batches_of(sound, self._shared, threads, self._depth):
-                    if isinstance(work, SweepRow):
-                        self._keep([work])
-                    else:
-                        crew.take(work)
-                    yield from self._taken()
-                crew.look()
+            for index, changes in enumerate(_each(self._overrides)):
+                for work in self._read(batcher, index, changes):
+                    crew.take(work)
+                crew.glance()
+                yield from self._taken(MOST_ROWS)
                 if crew.stopped:
                     break
+            for work in batcher.rest():
+                crew.take(work)
             while crew.works():
-                yield from self._taken()
-            yield from self._taken()
+                yield from self._taken(1)
+            yield from self._taken(1)
             if self._on_progress is not None and not crew.stopped:
                 self._on_progress(1.0)
 
-    def _windows(self) -> Iterator[list[tuple[int, Overrides]]]:
-        numbered = enumerate(_each(self._overrides))
-        while window := list(itertools.islice(numbered, WINDOW)):
-            yield window
+    def _read(self, batcher: Batcher, index: int, changes: Overrides) -> list[Batch | TileBatch]:
+        """What is to be run now that this variant is there."""
+        found = read(self._base, index, changes)
+        if isinstance(found, SweepRow):
+            self._keep([found])
+            return []
+        try:
+            return batcher.add(found)
+        except DataError as error:
+            self._keep([failure(index, error)])
+            return []
 
     def _look(self) -> bool:
         total = len(self._overrides)
@@ -148,12 +151,12 @@ class _Run:
 
     def _keep(self, rows: list[SweepRow]) -> None:
         self._ended += len(rows)
-        if rows:
-            self._ready.append(rows)
+        self._ready += rows
 
-    def _taken(self) -> Iterator[list[SweepRow]]:
-        while self._ready:
-            yield self._ready.popleft()
+    def _taken(self, least: int) -> Iterator[list[SweepRow]]:
+        while len(self._ready) >= least:
+            rows, self._ready = self._ready[:MOST_ROWS], self._ready[MOST_ROWS:]
+            yield rows
 
 
 def run_sweep(

@@ -115,7 +115,7 @@ def simulate(
         equity=equity,
         holds_position=holds_position,
         trades=_trade_table(trades[: state.trade_rows]),
-        cycles=_cycle_table(cycles[: state.cycle_rows]),
+        cycles=cycle_table(cycles[: state.cycle_rows]),
         fees_paid=float(state.fees),
         notes=[first_note, *skip_notes(skips, candles.times, MAX_NOTES - 1)],
         wheel=WheelTotals(
@@ -209,6 +209,7 @@ def _trade_table(rows: NDArray[Any]) -> TradeTable:
     )
 
 
-def _cycle_table(rows: NDArray[Any]) -> CycleTable:
+def cycle_table(rows: NDArray[Any]) -> CycleTable:
+    """The kernel's rows (CYCLE_ROW) as columns."""
     columns = {name: rows[name].copy() for name in CYCLE_ROW.names or ()}
     return CycleTable(**columns)

@@ -3,7 +3,9 @@
 import os
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from math import inf
 from threading import Event
+from time import monotonic
 from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
 
@@ -49,6 +51,7 @@ class Crew(Generic[W]):
         self._backlog = 2 * threads
         self._running: dict[Future[None], W] = {}
         self._stop = Event()
+        self._looked = -inf
         self._on_look = on_look
         self._on_end = on_end
 
@@ -95,8 +98,14 @@ class Crew(Generic[W]):
 
     def look(self) -> None:
         """Ask the caller whether to stop."""
+        self._looked = monotonic()
         if self._on_look():
             self._stop.set()
+
+    def glance(self) -> None:
+        """Look, unless somebody has just done so."""
+        if monotonic() - self._looked > LOOK_SECONDS:
+            self.look()
 
     def _wait(self) -> None:
         ended, _ = wait(self._running, LOOK_SECONDS, FIRST_COMPLETED)

@@ -10,15 +10,18 @@ from typing import cast
 import numpy as np
 
 from engine.config import BacktestConfig
+from engine.cycles import averages, describe
 from engine.errors import Stopped
 from engine.fills import simulate_fills
-from engine.metrics import Curve, SweepMetrics, curve_of, curve_of_simulation, sweep_metrics
+from engine.metrics import Curve, curve_of, curve_of_simulation, sweep_metrics
 from engine.portfolio import run_portfolio
 from engine.portfolio_parameters import PortfolioParameters
+from engine.regimes import REGIMES, regimes_of
 from engine.signal_strategies import fill_rules, signals_of
-from engine.simulation import ExitReason
+from engine.simulation import CycleTable, ExitReason, IntArray
+from engine.sweeps.rows import CyclesByRegime, RegimeCycles, SweepRow
 from engine.sweeps.shared import Data, Shared
-from engine.wheel import CHUNK_BARS, terms_of
+from engine.wheel import CHUNK_BARS, cycle_table, terms_of
 from engine.wheel_account import start
 from engine.wheel_kernel import run_bars
 from engine.wheel_parameters import WheelParameters
@@ -28,32 +31,42 @@ ShouldStop = Callable[[], bool]
 
 
 def run_variant(
-    config: BacktestConfig, shared: Shared, should_stop: ShouldStop
-) -> tuple[SweepMetrics, str]:
-    """The sweep metrics of a single run of ``config``, and the fingerprint of its data.
+    index: int, config: BacktestConfig, shared: Shared, should_stop: ShouldStop
+) -> SweepRow:
+    """The row of one variant, all its figures.
 
     Raises:
         DataError: candles are missing or cannot be used.
         Stopped: ``should_stop`` said yes.
     """
+    capital = config.starting_capital
     if isinstance(config.parameters, PortfolioParameters):
-        given = shared.given(config)
-        run = run_portfolio(config, config.parameters, given, None, should_stop)
-        curve = curve_of_simulation(run.simulation, run.market.times, config.starting_capital)
-        metrics = sweep_metrics(curve, config.starting_capital, run.bars_per_year)
-        return metrics, run.data_fingerprint
+        run = run_portfolio(config, config.parameters, shared.given(config), None, should_stop)
+        curve = curve_of_simulation(run.simulation, run.market.times, capital)
+        metrics = sweep_metrics(curve, capital, run.bars_per_year)
+        market = regimes_of(run.market.close, config.regime)
+        regimes = _by_regime(run.simulation.cycles, run.market.times, market)
+        return SweepRow(index, metrics, run.data_fingerprint, regimes)
     data = shared.data_of(config)
     yearly = shared.bars_per_year(config, data)
     if isinstance(config.parameters, WheelParameters):
-        curve = _wheel_curve(config, shared, data, yearly, should_stop)
+        curve, cycles = _run_wheel(config, shared, data, yearly, should_stop)
     else:
-        curve = _signal_curve(config, shared, data, should_stop)
-    return sweep_metrics(curve, config.starting_capital, yearly), data.fingerprint
+        curve, cycles = _run_signals(config, shared, data, should_stop)
+    metrics = sweep_metrics(curve, capital, yearly)
+    market = shared.regimes(config, data)
+    return SweepRow(index, metrics, data.fingerprint, _by_regime(cycles, data.bars.times, market))
 
 
-def _signal_curve(
+def _by_regime(cycles: CycleTable, times: IntArray, regimes: IntArray) -> CyclesByRegime:
+    columns = describe(cycles, times, regimes)
+    found = [averages(cycles, columns, regime) for regime in REGIMES]
+    return CyclesByRegime(*(RegimeCycles(one.count, one.avg_return) for one in found))
+
+
+def _run_signals(
     config: BacktestConfig, shared: Shared, data: Data, should_stop: ShouldStop
-) -> Curve:
+) -> tuple[Curve, CycleTable]:
     rules = shared.rules(config.strategy_id, config.parameters)
     signals, _ = signals_of(config, rules, data.bars, partial(shared.outputs, data))
     simulation = simulate_fills(
@@ -63,12 +76,13 @@ def _signal_curve(
         config.starting_capital,
         should_stop=should_stop,
     )
-    return curve_of_simulation(simulation, data.bars.times, config.starting_capital)
+    curve = curve_of_simulation(simulation, data.bars.times, config.starting_capital)
+    return curve, simulation.cycles
 
 
-def _wheel_curve(
+def _run_wheel(
     config: BacktestConfig, shared: Shared, data: Data, yearly: float, should_stop: ShouldStop
-) -> Curve:
+) -> tuple[Curve, CycleTable]:
     """The wheel without its tables of trades and cycles, its notes and its open positions."""
     parameters = cast("WheelParameters", config.parameters)
     volatilities = shared.volatilities(parameters, data, yearly)
@@ -100,7 +114,8 @@ def _wheel_curve(
             cycles,
         )
     rows = trades[: state.trade_rows]
-    return curve_of(
+    completed = cycles[: state.cycle_rows]
+    curve = curve_of(
         equity=equity,
         times=bars.times,
         starting_capital=config.starting_capital,
@@ -108,3 +123,4 @@ def _wheel_curve(
         pnl=rows["pnl"][rows["exit_reason"] != ExitReason.OPEN],
         fees_paid=state.fees,
     )
+    return curve, cycle_table(completed[completed["completed"]])

@@ -34,8 +34,10 @@ def series_of(operand: Operand, indicators: Mapping[str, Indicator]) -> SeriesKe
         return operand
     name, dot, output = operand.partition(".")
     indicator = indicators[name]
-    # The bare name of an indicator with outputs means its first one.
-    return indicator, dot + output if dot else OUTPUTS[indicator.type][0]
+    # The bare name of an indicator with outputs means its first one, which stochRsi calls .k too.
+    first = OUTPUTS[indicator.type][0]
+    is_first = not dot or (indicator.type == "stochRsi" and output == "k")
+    return indicator, first if is_first else dot + output
 
 
 class Program:

@@ -26,10 +26,11 @@ class VariantError(NamedTuple):
     message: str
 
 
-class RegimeCycles(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class RegimeCycles:
     """Completed cycles that one regime dominates, and their average return; 0.0 without any."""
 
-    completed: int
+    count: int
     avg_return: float
 
 
@@ -46,6 +47,7 @@ class Variant:
     """A sound config and its place in the sweep."""
 
     index: int
+    overrides: Mapping[str, Any]
     config: BacktestConfig
 
 

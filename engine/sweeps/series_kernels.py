@@ -1,8 +1,4 @@
-"""Indicator values of one tile after the other, so that no indicator is held for all bars.
-
-Each kernel gives the very numbers of ``engine.indicators``: whole sums from running totals that
-are exact, recursions from where they stood.
-"""
+"""All series of one tile after the other, so that no indicator is held for all bars."""
 
 import math
 
@@ -10,108 +6,187 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine._jit import kernel
-from engine.indicators.exact_sums import UNITS, in_units
 from engine.simulation import FloatArray, IntArray
+from engine.sweeps.average_makers import (
+    advance_totals,
+    exponential_average,
+    simple_average,
+    weighted_average,
+    whole_average,
+)
+from engine.sweeps.band_makers import bands, trend, true_range
+from engine.sweeps.extreme_makers import channel
+from engine.sweeps.makers import (
+    BANDS,
+    CHANGE_RATE,
+    CHANNEL,
+    COLUMN,
+    CONSTANT,
+    EXPONENTIAL_AVERAGE,
+    M_FIRST,
+    M_KEPT,
+    M_KIND,
+    M_OUT,
+    M_OUT_2,
+    M_OUT_3,
+    M_PLACES,
+    M_SECOND,
+    M_SOURCE,
+    M_THIRD,
+    MACD,
+    S_FACTOR,
+    SIMPLE_AVERAGE,
+    STRENGTH,
+    STRENGTH_OSCILLATOR,
+    TREND,
+    TRUE_RANGE,
+    WEIGHTED_AVERAGE,
+    WHOLE_AVERAGE,
+)
+from engine.sweeps.momentum_makers import (
+    change_rate,
+    macd_lines,
+    oscillator,
+    relative_strength,
+    strength_oscillator,
+)
 
-#: Kinds of series. ``STORED`` ones are copied from an array of all bars.
-COLUMN, CONSTANT, SIMPLE_AVERAGE, EXPONENTIAL_AVERAGE, STORED = range(5)
-#: Columns of a series' row of whole numbers.
-S_KIND, S_SOURCE, S_PERIOD = range(3)
-SERIES_NUMBERS = 3
+Columns = tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]
+
+_OPEN, _HIGH, _LOW, _CLOSE, _VOLUME = range(5)
 
 
 @kernel
-def running_totals(values: FloatArray, totals: IntArray) -> float:
-    """Write the exact sums of values[:i] in units of 1e-8 to totals[i].
-
-    Returns the largest number of units, or infinity if a value is no whole number of them or the
-    sums do not fit; then ``totals`` are not to be used.
-    """
-    largest = 0.0
-    totals[0] = 0
-    for i in range(len(values)):
-        whole, rest = in_units(values[i])
-        if rest != 0.0 or whole < 0.0 or whole >= 2.0**53 or totals[i] > 2**62:
-            return math.inf
-        largest = max(largest, whole)
-        totals[i + 1] = totals[i] + int(whole)
-    return largest
+def _make_average(
+    first: int, last: int, values: FloatArray, maker: IntArray, state: FloatArray,
+    totals: IntArray, reach: int, out: FloatArray,
+) -> None:  # fmt: skip
+    kind, period = maker[M_KIND], maker[M_FIRST]
+    if kind == WHOLE_AVERAGE:
+        whole_average(first, last, totals[maker[M_SOURCE]], reach, period, out)
+    elif kind == EXPONENTIAL_AVERAGE:
+        exponential_average(first, last, values, period, state, out)
+    elif kind == SIMPLE_AVERAGE:
+        simple_average(first, last, values, period, state, out)
+    else:
+        weighted_average(first, last, values, period, state, out)
 
 
 @kernel
-def _simple_average(totals: IntArray, period: int, first: int, last: int, out: FloatArray) -> None:
-    divisor = period * UNITS
-    for i in range(first, min(last, period - 1)):
-        out[i - first] = math.nan
-    for i in range(max(first, period - 1), last):
-        out[i - first] = float(totals[i + 1] - totals[i + 1 - period]) / divisor
+def _make_of_column(
+    first: int, last: int, source: FloatArray, maker: IntArray, state: FloatArray,
+    kept: FloatArray, places: IntArray, values: FloatArray,
+) -> None:  # fmt: skip
+    """What looks at one column and is no average."""
+    kind, period = maker[M_KIND], maker[M_FIRST]
+    out, second, third = values[maker[M_OUT]], values[maker[M_OUT_2]], values[maker[M_OUT_3]]
+    if kind == STRENGTH:
+        relative_strength(first, last, source, period, state, out)
+    elif kind == CHANGE_RATE:
+        change_rate(first, last, source, period, out)
+    elif kind == MACD:
+        macd_lines(
+            first, last, source, period, maker[M_SECOND], maker[M_THIRD], state, out, second, third
+        )
+    elif kind == BANDS:
+        bands(first, last, source, period, state[S_FACTOR], state, out, second, third)
+    else:
+        strength_oscillator(
+            first, last, source, period, maker[M_SECOND], maker[M_THIRD], state, kept, places, out,
+            second,
+        )  # fmt: skip
 
 
 @kernel
-def _exponential_average(
-    values: FloatArray, period: int, first: int, last: int, average: float, out: FloatArray
-) -> float:
-    """``average`` is the seed, then the value of the bar before ``first``; returns the last one."""
-    weight = 2.0 / (period + 1.0)
-    for i in range(first, min(last, period - 1)):
-        out[i - first] = math.nan
-    begin = max(first, period - 1)
-    if begin == period - 1 and begin < last:
-        out[begin - first] = average
-        begin += 1
-    for i in range(begin, last):
-        average = (values[i] - average) * weight + average
-        out[i - first] = average
-    return average
+def _make_of_range(
+    first: int, last: int, columns: Columns, maker: IntArray, state: FloatArray,
+    kept: FloatArray, places: IntArray, values: FloatArray, unwanted: int,
+) -> None:  # fmt: skip
+    """What looks at highs, lows and closes."""
+    kind, period = maker[M_KIND], maker[M_FIRST]
+    high, low, close = columns[_HIGH], columns[_LOW], columns[_CLOSE]
+    out, second = values[maker[M_OUT]], values[maker[M_OUT_2]]
+    if kind == TRUE_RANGE:
+        true_range(first, last, high, low, close, period, state, out)
+    elif kind == TREND:
+        trend(first, last, high, low, close, period, state[S_FACTOR], state, out, second)
+    elif kind == CHANNEL:
+        size = period + 2
+        if maker[M_OUT] != unwanted:
+            channel(first, last, high, period, 1.0, places[:size], out)
+        if maker[M_OUT_2] != unwanted:
+            channel(first, last, low, period, -1.0, places[size : 2 * size], second)
+    else:
+        oscillator(
+            first, last, high, low, close, period, maker[M_SECOND], maker[M_THIRD], state, kept,
+            places, out, second,
+        )  # fmt: skip
+
+
+@kernel
+def _is_defined(values: FloatArray, bars: int) -> bool:
+    clean = True
+    for i in range(bars):
+        clean &= not math.isnan(values[i])
+    return clean
 
 
 @kernel
 def advance_series(
     first: int,
     last: int,
-    columns: tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray],
-    totals: IntArray,
-    stored: FloatArray,
-    series: IntArray,
+    columns: Columns,
+    makers: IntArray,
     state: FloatArray,
+    kept: FloatArray,
+    places: IntArray,
+    totals: IntArray,
+    sources: IntArray,
     values: FloatArray,
     is_clean: NDArray[np.bool_],
 ) -> None:
-    """Write bars first … last − 1 of every series to its row of ``values``, from column 0 on.
+    """Write bars first … last − 1, a tile, of every series to its row of ``values``.
 
     Args:
         columns: open, high, low, close, volume over all bars.
-        totals: running totals, one row a source that needs them.
-        stored: series over all bars, one a row.
-        series: (S, SERIES_NUMBERS): kind, its source (a column, or a row of ``totals`` or
-            ``stored``) and period.
-        state: (S,) a constant's value, a recursion's last value; kept up.
-        is_clean: (S,) written: whether no value of the tile is undefined.
+        makers: (M, MAKER_NUMBERS), see :mod:`engine.sweeps.makers`.
+        state: (M, STATE_NUMBERS), kept up.
+        kept, places: what makers keep beyond that, one after the other.
+        totals: (T, reach + 1 + TILE_BARS) windows of running totals; ``sources`` their columns.
+        values: (S + 1, TILE_BARS) written; the last row takes what nobody wants.
+        is_clean: (S + 1,) written: whether no value of the tile is undefined.
     """
-    for row in range(len(series)):
-        kind = series[row, S_KIND]
-        source = series[row, S_SOURCE]
-        period = series[row, S_PERIOD]
-        out = values[row]
+    bars = last - first
+    reach = totals.shape[1] - values.shape[1] - 1
+    for row in range(len(sources)):
+        advance_totals(first, last, columns[sources[row]], reach, totals[row])
+    for row in range(len(makers)):
+        maker = makers[row]
+        kind = maker[M_KIND]
+        out = values[maker[M_OUT]]
         if kind == COLUMN:
-            column = columns[source]
+            source = columns[maker[M_SOURCE]]
             for i in range(first, last):
-                out[i - first] = column[i]
-            is_clean[row] = True
+                out[i - first] = source[i]
+            is_clean[maker[M_OUT]] = True
         elif kind == CONSTANT:
-            for i in range(first, last):
-                out[i - first] = state[row]
-            is_clean[row] = True
-        elif kind == SIMPLE_AVERAGE:
-            _simple_average(totals[source], period, first, last, out)
-            is_clean[row] = first >= period - 1
-        elif kind == EXPONENTIAL_AVERAGE:
-            state[row] = _exponential_average(columns[source], period, first, last, state[row], out)
-            is_clean[row] = first >= period - 1
+            for i in range(bars):
+                out[i] = state[row, S_FACTOR]
+            is_clean[maker[M_OUT]] = not math.isnan(state[row, S_FACTOR])
+        elif kind <= WEIGHTED_AVERAGE:
+            source = columns[_CLOSE] if kind == WHOLE_AVERAGE else columns[maker[M_SOURCE]]
+            _make_average(first, last, source, maker, state[row], totals, reach, out)
+            is_clean[maker[M_OUT]] = first >= maker[M_FIRST] - 1
         else:
-            clean = True
-            for i in range(first, last):
-                value = stored[source, i]
-                out[i - first] = value
-                clean &= not math.isnan(value)
-            is_clean[row] = clean
+            own = kept[maker[M_KEPT] :]
+            spots = places[maker[M_PLACES] :]
+            if kind <= BANDS or kind == STRENGTH_OSCILLATOR:
+                source = columns[maker[M_SOURCE]]
+                _make_of_column(first, last, source, maker, state[row], own, spots, values)
+            else:
+                unwanted = len(values) - 1
+                _make_of_range(
+                    first, last, columns, maker, state[row], own, spots, values, unwanted
+                )
+            for column in range(M_OUT, M_OUT_3 + 1):
+                is_clean[maker[column]] = _is_defined(values[maker[column]], bars)

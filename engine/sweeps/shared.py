@@ -16,11 +16,12 @@ from engine.config import BacktestConfig
 from engine.indicator_parameters import Indicator
 from engine.inputs import Given, bars_of, by_symbol, fingerprint_of, volatility_series
 from engine.presets import as_rules
+from engine.regimes import regimes_of
 from engine.rules import outputs
 from engine.rules_parameters import RulesParameters
 from engine.series import volatility_symbol
 from engine.simulation import FloatArray, IntArray
-from engine.sweeps.series_kernels import running_totals
+from engine.sweeps.average_makers import largest_units
 from engine.timeframes import DAY
 from engine.volatility import from_series, log_returns, realized
 from engine.wheel_parameters import (
@@ -34,6 +35,8 @@ V = TypeVar("V")
 
 #: Arrays that are kept for other variants, all together.
 KEPT_BYTES = 4 * 1024 * 1024
+#: About what a preset's rules take, their parameters included.
+RULES_BYTES = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,17 +52,6 @@ class Data:
     def span(self) -> int:
         """Milliseconds from the first bar to the last."""
         return int(self.bars.times[-1] - self.bars.times[0])
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Totals:
-    """``sums[i]``: a column's first i values in units of 1e-8; ``largest``: its largest value.
-
-    ``largest`` is infinite where the sums are of no use.
-    """
-
-    sums: IntArray
-    largest: float
 
 
 class Shared:
@@ -127,21 +119,18 @@ class Shared:
         if isinstance(parameters, RulesParameters):
             return parameters
         key = ("rules", strategy_id, parameters)
-        return self._kept(key, 2048, lambda: as_rules(strategy_id, parameters))
+        return self._kept(key, RULES_BYTES, lambda: as_rules(strategy_id, parameters))
 
-    def totals(self, data: Data, source: str) -> Totals:
-        """The running totals of a column."""
-        values = getattr(data.bars, source)
-        key = ("totals", data.token, source)
-        return self._kept(key, values.nbytes, lambda: _totals(values))
+    def largest_units(self, data: Data, source: str) -> float:
+        """The largest value of a column in units of 1e-8; infinite if one is no whole number."""
+        key = ("largest", data.token, source)
+        return self._kept(key, 64, lambda: float(largest_units(getattr(data.bars, source))))
 
-    def touching(self, data: Data) -> tuple[FloatArray, FloatArray]:
-        """The lowest and the highest price of each bar, its open included."""
-        bars = data.bars
-        key = ("touching", data.token)
-        if not self._kept(key, 64, lambda: _has_open_outside(bars)):
-            return bars.low, bars.high
-        return np.minimum(bars.open, bars.low), np.maximum(bars.open, bars.high)
+    def regimes(self, config: BacktestConfig, data: Data) -> IntArray:
+        """The regime of each bar under the config's own rule."""
+        key = ("regimes", data.token, config.regime)
+        size = 8 * len(data.bars)
+        return self._kept(key, size, lambda: regimes_of(data.bars.close, config.regime))
 
     def volatilities(
         self, parameters: WheelParameters, data: Data, bars_per_year: float
@@ -167,16 +156,6 @@ class Shared:
             while self._bytes > KEPT_BYTES:
                 self._bytes -= self._kept_things.popitem(last=False)[1][0]
         return made
-
-
-def _totals(values: FloatArray) -> Totals:
-    sums = np.empty(len(values) + 1, np.int64)
-    largest = running_totals(values, sums)
-    return Totals(sums if np.isfinite(largest) else np.empty(0, np.int64), largest)
-
-
-def _has_open_outside(bars: Candles) -> bool:
-    return bool(((bars.open < bars.low) | (bars.open > bars.high)).any())
 
 
 def _volatilities(

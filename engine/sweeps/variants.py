@@ -1,16 +1,17 @@
 """Variants on their way through a sweep: read, put into batches, run."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from engine.errors import ConfigError, DataError, Stopped
+from engine.errors import ConfigError, Stopped
 from engine.parsing import parse_config
 from engine.portfolio_parameters import PortfolioParameters
+from engine.sweeps import tiles
 from engine.sweeps.one_by_one import run_variant
 from engine.sweeps.overrides import overridden
 from engine.sweeps.rows import SweepRow, Variant, VariantError, failure
 from engine.sweeps.shared import Shared
-from engine.sweeps.tiles import TileBatch, candidate, tile_batches
+from engine.sweeps.tiles import TileBatch
 from engine.wheel_parameters import WheelParameters
 
 #: Variants that one thread takes at a time and runs one after the other.
@@ -20,7 +21,7 @@ BATCH = 16
 def read(base: Mapping[str, Any], index: int, overrides: Mapping[str, Any]) -> Variant | SweepRow:
     """The variant, or the row that says why there is none."""
     try:
-        return Variant(index, parse_config(overridden(base, overrides)))
+        return Variant(index, overrides, parse_config(overridden(base, overrides)))
     except ConfigError as error:
         return SweepRow(index, error=VariantError("INVALID_CONFIG", str(error)))
 
@@ -29,8 +30,8 @@ class Batch:
     """Some variants that one thread runs; ``rows`` grows as they end."""
 
     def __init__(self, variants: Sequence[Variant], shared: Shared) -> None:
-        self.variants = variants
         self.rows: list[SweepRow] = []
+        self._variants = variants
         self._shared = shared
 
     @property
@@ -40,31 +41,67 @@ class Batch:
 
     def run(self, should_stop: Callable[[], bool]) -> None:
         """Run them all, or until ``should_stop`` says yes. A variant fails alone."""
-        for variant in self.variants:
+        for one in self._variants:
             try:
-                metrics, fingerprint = run_variant(variant.config, self._shared, should_stop)
+                row = run_variant(one.index, one.config, self._shared, should_stop)
             except Stopped:
                 return
             except Exception as error:
-                self.rows.append(failure(variant.index, error))
-            else:
-                self.rows.append(SweepRow(variant.index, metrics, fingerprint))
+                row = failure(one.index, error)
+            self.rows.append(row)
 
 
-def batches_of(
-    variants: Sequence[Variant], shared: Shared, threads: int, depth: int
-) -> Iterator[Batch | TileBatch | SweepRow]:
-    """Work for the threads, and the rows of variants for which there is no data."""
-    candidates = []
-    others = []
-    for variant in variants:
-        if not isinstance(variant.config.parameters, WheelParameters | PortfolioParameters):
-            try:
-                candidates.append(candidate(variant, shared))
-            except DataError as error:
-                yield failure(variant.index, error)
-        else:
-            others.append(variant)
-    yield from tile_batches(candidates, shared, threads, depth)
-    for first in range(0, len(others), BATCH):
-        yield Batch(others[first : first + BATCH], shared)
+class Batcher:
+    """Puts variants together that one thread can run, and hands batches out when they are full."""
+
+    def __init__(
+        self, base: Mapping[str, Any], shared: Shared, depth: int, threads: int, total: int
+    ) -> None:
+        self._base = base
+        self._shared = shared
+        self._depth = depth
+        self._threads = threads
+        # So many that each thread gets some.
+        self._most = min(tiles.BATCH_VARIANTS, max(-(-total // threads), 1))
+        self._tiled: dict[int, TileBatch] = {}
+        self._waiting = 0
+        self._others: list[Variant] = []
+
+    def add(self, variant: Variant) -> list[Batch | TileBatch]:
+        """Take a variant, and give what is full.
+
+        Raises:
+            DataError: there are no candles for it, or they cannot be used.
+        """
+        if isinstance(variant.config.parameters, WheelParameters | PortfolioParameters):
+            self._others.append(variant)
+            return [self._take_others()] if len(self._others) >= min(BATCH, self._most) else []
+        data = self._shared.data_of(variant.config)
+        full: list[Batch | TileBatch] = []
+        batch = self._tiled.get(data.token)
+        if batch is None or not batch.takes(variant):
+            if batch is not None:
+                full.append(self._take(data.token))
+            batch = TileBatch(self._base, data, self._shared, self._depth, self._threads)
+            batch.takes(variant)
+            self._tiled[data.token] = batch
+        self._waiting += 1
+        if len(batch) >= self._most:
+            full.append(self._take(data.token))
+        elif self._waiting >= tiles.BATCH_VARIANTS:
+            full += self.rest()
+        return full
+
+    def rest(self) -> list[Batch | TileBatch]:
+        """What there is, full or not."""
+        found: list[Batch | TileBatch] = [self._take(token) for token in list(self._tiled)]
+        return [*found, self._take_others()] if self._others else found
+
+    def _take(self, token: int) -> TileBatch:
+        batch = self._tiled.pop(token)
+        self._waiting -= len(batch)
+        return batch
+
+    def _take_others(self) -> Batch:
+        batch, self._others = Batch(self._others, self._shared), []
+        return batch

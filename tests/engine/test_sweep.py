@@ -8,47 +8,70 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine import Candles, ConfigError, parse_config, run_backtest
+from engine import BacktestResult, Candles, ConfigError, parse_config, run_backtest, sweep_rows
 from engine.digest import SUMMARY_METRICS
 from engine.errors import DataError
-from engine.sweep import Ending, SweepResult, expand_grid, run_sweep
+from engine.sweep import Ending, SweepResult, SweepRow, expand_grid, run_sweep
 from engine.sweeps.overrides import overridden
 from tests.support.markets import config, walk
-from tests.support.random_variants import random_signal_variants
+from tests.support.random_variants import random_regime, random_signal_variants
 from tests.support.random_wheels import random_parameters
 
 Overrides = Sequence[Mapping[str, Any]]
 
 
 def assert_equals_single_runs(
-    base: Mapping[str, Any], variants: Overrides, candles: Any, result: SweepResult
-) -> int:
-    """Every row against ``run_backtest``, bit for bit; returns how many had metrics."""
+    base: Mapping[str, Any], variants: Overrides, candles: Any, threads: int | None = None
+) -> list[SweepRow]:
+    """Every row against ``run_backtest``, bit for bit; returns those that have metrics."""
+    rows = {row.index: row for some in sweep_rows(base, variants, candles, threads=threads)
+            for row in some}  # fmt: skip
+    assert sorted(rows) == list(range(len(variants)))
+    finished = []
     for index, overrides in enumerate(variants):
+        row = rows[index]
+        single, message = None, ""
         try:
             single = run_backtest(overridden(base, overrides), candles)
         except (ConfigError, DataError) as error:
             message = str(error)
-            single = None
         if single is None:
-            assert result.endings[index] == Ending.FAILED
-            assert result.errors[index].message == message
+            assert row.error is not None, overrides
+            assert row.error.message == message
+            assert row.metrics is row.regimes is row.summary_digest is None
             continue
-        assert result.endings[index] == Ending.FINISHED, result.errors.get(index)
-        expected = {
-            name: single.metrics.model_dump(by_alias=True)[name] for name in SUMMARY_METRICS
-        }
-        assert result.metrics_of(index) == expected, overrides
-        assert result.summary_digest(index) == single.summary_digest
-    return result.count(Ending.FINISHED)
+        assert row.error is None, (row.error, overrides)
+        metrics = single.metrics.model_dump(by_alias=True)
+        assert row.figures() == {name: metrics[name] for name in SUMMARY_METRICS}, overrides
+        assert row.summary_digest == single.summary_digest
+        assert_same_regimes(row, single)
+        finished.append(row)
+    return finished
+
+
+def assert_same_regimes(row: SweepRow, single: BacktestResult) -> None:
+    """What the single run averages by regime, and over how many cycles."""
+    assert row.regimes is not None
+    averages = (
+        single.uptrend_avg_cycle_return,
+        single.downtrend_avg_cycle_return,
+        single.sideways_avg_cycle_return,
+    )
+    assert tuple(one.avg_return for one in row.regimes) == averages
+    for name, found in row.regimes._asdict().items():
+        of_it = [c for c in single.cycles if c.completed and c.dominant_regime == name]
+        assert found.count == len(of_it)
 
 
 @pytest.mark.parametrize("bars", [1, 2, 63, 64, 65, 700, 1024, 1025, 2048, 3_500])
 def test_signal_strategies_equal_their_single_runs(bars: int) -> None:
     base, variants = random_signal_variants(bars, 80)
     candles = walk(bars, bars, volatility=0.03)
-    result = run_sweep(base, variants, candles)
-    assert assert_equals_single_runs(base, variants, candles, result) > 60
+    rows = assert_equals_single_runs(base, variants, candles)
+    assert len(rows) > 60
+    if bars > 1000:
+        dominated = np.array([[regime.count for regime in row.regimes or ()] for row in rows])
+        assert (dominated.sum(axis=0) > 0).all()
 
 
 def test_wheels_equal_their_single_runs() -> None:
@@ -56,11 +79,16 @@ def test_wheels_equal_their_single_runs() -> None:
     candles = {"SPY": walk(400, 5), "VIX": walk(400, 6, symbol="VIX", volatility=0.01)}
     base = config("wheel", startingCapital=50_000)
     variants = [
-        {"parameters": random_parameters(chance), "maxCycles": chance.choice([0, 2])}
+        {
+            "parameters": random_parameters(chance),
+            "maxCycles": chance.choice([0, 2]),
+            "regime": random_regime(chance),
+        }
         for _ in range(60)
     ]
-    result = run_sweep(base, variants, candles)
-    assert assert_equals_single_runs(base, variants, candles, result) > 40
+    rows = assert_equals_single_runs(base, variants, candles, threads=2)
+    assert len(rows) > 40
+    assert sum(regime.count for row in rows for regime in row.regimes or ()) > 20
 
 
 def test_portfolios_equal_their_single_runs() -> None:
@@ -77,8 +105,7 @@ def test_portfolios_equal_their_single_runs() -> None:
             "execution.feeRate": [0.0, 0.01],
         }
     )
-    result = run_sweep(base, grid, candles)
-    assert assert_equals_single_runs(base, grid, candles, result) == 8
+    assert len(assert_equals_single_runs(base, grid, candles)) == 8
 
 
 def test_bars_of_their_own() -> None:
@@ -95,9 +122,8 @@ def test_bars_of_their_own() -> None:
         {"endDate": "2019-01-01", "startDate": "2018-01-01"},
         {"annualization": 365},
     ]
-    result = run_sweep(base, variants, candles)
-    assert assert_equals_single_runs(base, variants, candles, result) == 5
-    assert result.errors[3].code == "DATA_NOT_FOUND"
+    assert len(assert_equals_single_runs(base, variants, candles)) == 5
+    assert run_sweep(base, variants, candles).errors[3].code == "DATA_NOT_FOUND"
 
 
 def test_bad_candles_fail_their_variants_with_the_bar() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from engine import ConfigError, expand_grid, run_backtest, run_sweep, sweep, sweep_rows
 from engine.sweep import Leaders, SweepRow, VariantError, overridden
+from engine.sweeps import tiles
 from engine.sweeps.rows import failure
 from tests.support.markets import config, walk
 
@@ -56,7 +57,8 @@ def test_rows_come_before_all_variants_are_read() -> None:
 
 
 def test_memory_does_not_grow_with_the_number_of_variants(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sweep, "WINDOW", 64)
+    monkeypatch.setattr(sweep, "MOST_ROWS", 64)
+    monkeypatch.setattr(tiles, "BATCH_VARIANTS", 100)
 
     def peak(count: int) -> int:
         tracemalloc.start()

@@ -14,53 +14,44 @@ import numpy as np
 import pytest
 
 from engine import Candles, run_backtest
-from engine.metrics import SweepMetrics
 from engine.return_kernels import BLOCK, moments
 from engine.simulation import FloatArray
-from engine.sweep import Ending, SweepResult, expand_grid, run_sweep
+from engine.sweep import Ending, SweepResult, expand_grid, run_sweep, sweep_rows
 from engine.sweeps import bits, one_by_one, tiles, variants
 from engine.sweeps.overrides import overridden
 from engine.sweeps.rows import SweepRow, Variant
-from engine.sweeps.series import is_computed_on_the_way
 from engine.sweeps.shared import Shared
-from tests.support.markets import config, every, walk
+from tests.support.markets import config, every, rough, walk
 from tests.support.random_variants import random_signal_variants
 
 ROOT = Path(__file__).parents[2]
 
 
-def one_after_the_other(base: Any, overrides: Any, candles: Candles) -> list[SweepMetrics | None]:
+def one_after_the_other(base: Any, overrides: Any, candles: Candles) -> list[SweepRow | None]:
     """What the generic path makes of each variant, None where it cannot be run."""
     shared = Shared(candles)
-    found: list[SweepMetrics | None] = []
+    found: list[SweepRow | None] = []
     for index, changes in enumerate(overrides):
         variant = variants.read(base, index, changes)
         if isinstance(variant, Variant):
-            found.append(one_by_one.run_variant(variant.config, shared, lambda: False)[0])
+            found.append(one_by_one.run_variant(index, variant.config, shared, lambda: False))
         else:
             found.append(None)
     return found
 
 
-def assert_agree(result: SweepResult, expected: list[SweepMetrics | None]) -> int:
-    for index, metrics in enumerate(expected):
-        if metrics is None:
-            assert result.endings[index] == Ending.FAILED
-        else:
-            alone = SweepResult(1, "sharpe")
-            alone.keep(SweepRow(0, metrics))
-            assert result.metrics_of(index) == alone.metrics_of(0), index
-    return len(expected)
-
-
-def rough(bars: int, seed: int) -> Candles:
-    """Prices with every digit a float has, and opens outside their bars' ranges."""
-    random = np.random.default_rng(seed)
-    close = 100.0 * np.cumprod(1.0 + random.normal(0.0, 0.02, bars))
-    open_ = close * (1.0 + random.normal(0.0, 0.02, bars))
-    high = close * (1.0 + np.abs(random.normal(0.0, 0.01, bars)))
-    low = close / (1.0 + np.abs(random.normal(0.0, 0.01, bars)))
-    return Candles("SPY", "1d", every("1d", bars), open_, high, low, close, np.zeros(bars))
+def assert_agree(base: Any, overrides: Any, candles: Candles) -> SweepResult:
+    """The tiled rows and the generic path's, cycles by regime included."""
+    result = SweepResult(len(overrides), "sharpe")
+    expected = one_after_the_other(base, overrides, candles)
+    for rows in sweep_rows(base, overrides, candles, threads=2):
+        for row in rows:
+            result.keep(row)
+            if row.error is not None:
+                assert expected[row.index] is None, row.error
+            else:
+                assert row == expected[row.index], row.index
+    return result
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -68,8 +59,7 @@ def test_prices_that_are_no_decimals(seed: int) -> None:
     base, overrides = random_signal_variants(100 + seed, 150)
     base = {**base, "endDate": "2099-01-01"}
     candles = rough(2_100, seed)
-    result = run_sweep(base, overrides, candles, threads=2)
-    assert_agree(result, one_after_the_other(base, overrides, candles))
+    assert assert_agree(base, overrides, candles).count(Ending.FINISHED) > 100
 
 
 def test_wild_prices_ruin_alike() -> None:
@@ -79,8 +69,7 @@ def test_wild_prices_ruin_alike() -> None:
         changes["execution"]["direction"] = "both"
         changes["execution"]["stopLoss"] = None
     candles = walk(1_300, 8, volatility=0.09)
-    result = run_sweep(base, overrides, candles)
-    assert_agree(result, one_after_the_other(base, overrides, candles))
+    result = assert_agree(base, overrides, candles)
     assert (result.metrics["finalEquity"] < 0.0).any()
 
 
@@ -98,7 +87,14 @@ def test_equity_of_exactly_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("PROGRAM_VARIANTS", 1), ("PROGRAM_VARIANTS", 7), ("TILES_A_CALL", 1), ("BATCH_BYTES", 1)],
+    [
+        ("PROGRAM_VARIANTS", 1),
+        ("PROGRAM_VARIANTS", 7),
+        ("TILES_A_CALL", 1),
+        ("SERIES_BYTES", 1),
+        ("BATCH_REGIMES", 1),
+        ("BATCH_VARIANTS", 3),
+    ],
 )
 def test_the_cut_of_the_work_makes_no_difference(
     monkeypatch: pytest.MonkeyPatch, name: str, value: int
@@ -148,30 +144,6 @@ def test_a_thousand_variants_take_little_memory() -> None:
         tracemalloc.stop()
     assert result.count(Ending.FINISHED) == 1_000
     assert peak < 16 * 2**20
-
-
-@pytest.mark.parametrize(
-    ("indicator", "output", "expected"),
-    [
-        ({"type": "sma", "period": 5}, "", True),
-        ({"type": "ema", "period": 5, "source": "volume"}, "", True),
-        ({"type": "sma", "period": 2_000_000}, "", False),
-        ({"type": "wma", "period": 5}, "", False),
-        ({"type": "donchian"}, ".upper", False),
-    ],
-)
-def test_which_series_need_no_array_of_all_bars(
-    indicator: dict[str, Any], output: str, expected: bool
-) -> None:
-    """Averages are computed on the way, as long as their sums stay exact."""
-    condition = {"above": [f"x{output}", "close"]}
-    rules = {"indicators": {"x": indicator}, "entry": condition, "exit": {"not": condition}}
-    shared = Shared(walk(50))
-    variant = variants.read(config("rules", parameters=rules), 0, {})
-    assert isinstance(variant, Variant)
-    series = tiles.candidate(variant, shared).series() - {"close"}
-    data = shared.data_of(variant.config)
-    assert [is_computed_on_the_way(key, shared, data) for key in series] == [expected]
 
 
 def test_bits_are_comparisons() -> None:

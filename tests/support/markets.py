@@ -52,6 +52,16 @@ def walk(
     )
 
 
+def rough(bars: int, seed: int) -> Candles:
+    """Daily prices with every digit a float has, and opens outside their bars' ranges."""
+    random = np.random.default_rng(seed)
+    close = 100.0 * np.cumprod(1.0 + random.normal(0.0, 0.02, bars))
+    open_ = close * (1.0 + random.normal(0.0, 0.02, bars))
+    high = close * (1.0 + np.abs(random.normal(0.0, 0.01, bars)))
+    low = close / (1.0 + np.abs(random.normal(0.0, 0.01, bars)))
+    return Candles("SPY", "1d", every("1d", bars), open_, high, low, close, np.zeros(bars))
+
+
 def config(strategy: str = "smaCross", **changes: Any) -> dict[str, Any]:
     """A sound config over ten years; keyword arguments replace or add keys."""
     return {

@@ -37,6 +37,13 @@ def random_execution(chance: random.Random) -> dict[str, Any]:
     }
 
 
+def random_regime(chance: random.Random) -> dict[str, Any]:
+    """Now and then one by which no bar is sideways, or one that looks beyond the data."""
+    up, down = chance.choice([(0.03, -0.03), (0.1, -0.02), (0.0, 0.0), (-0.01, -0.01)])
+    lookback = chance.choice([1, 3, 10, 40, 100_000])
+    return {"lookback": lookback, "upThreshold": up, "downThreshold": down}
+
+
 def random_indicator(chance: random.Random) -> dict[str, Any]:
     """One of every type, with periods from 1 to beyond the data."""
     period = chance.choice([1, 2, 3, 5, 8, 13, 21, 34, 200, 5_000])
@@ -133,6 +140,7 @@ def random_signal_variants(seed: int, count: int) -> tuple[dict[str, Any], list[
                 "execution": random_execution(chance),
                 "maxCycles": chance.choice([None, None, 0, 1, 4]),
                 "startingCapital": chance.choice([10_000, 300.0]),
+                "regime": random_regime(chance),
             }
         )
     return config("buyAndHold"), variants
