@@ -3,6 +3,7 @@
 Adapters are imported where they are chosen, so that a laptop never loads a cloud client.
 """
 
+import logging
 import os
 import secrets
 import socket
@@ -16,7 +17,8 @@ from typing import TYPE_CHECKING
 
 import engine
 from worker.adapters.system_clock import SystemClock
-from worker.jobs.errors import StoreError
+from worker.jobs.errors import DoorbellUnavailable, StoreError
+from worker.jobs.job import Job
 from worker.jobs.lanes import Rollout
 from worker.ports import (
     ArtifactStore,
@@ -29,7 +31,14 @@ from worker.ports import (
 from worker.services.admission import Admission, AdmissionPolicy
 from worker.services.arrivals import Arrivals
 from worker.services.backtesting import Backtesting, EngineCalls
+from worker.services.bundles.admission import BundleAdmission
+from worker.services.bundles.arrivals import BundleArrivals
+from worker.services.bundles.cancelling import BundleCancelling
 from worker.services.bundles.chunk_run import ChunkRun
+from worker.services.bundles.expansion import Expansion
+from worker.services.bundles.finalising import Finalising
+from worker.services.bundles.progress import BundleProgress
+from worker.services.bundles.variant_lists import variants_of
 from worker.services.claiming import Claiming, LeaseOffice
 from worker.services.draining import Bell, Drain, DrainLimits, LocalDrain
 from worker.services.kill_switch import KillSwitch
@@ -37,6 +46,7 @@ from worker.services.quotas import QuotaLimits
 from worker.services.replaying import Recomputing
 from worker.services.run_job import RunLimits, Runner
 from worker.services.sweep.aftermath import Aftermath
+from worker.services.sweep.bundles import RunningBundles, UnexpandedBundles
 from worker.services.sweep.cancelled import CancelledInQueue
 from worker.services.sweep.leases import ExpiredLeases
 from worker.services.sweep.overdue import Overdue
@@ -51,6 +61,8 @@ from worker.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from worker.adapters.sql import SqlJobStore
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +91,40 @@ class Services:
     def arrivals(self) -> Arrivals:
         """Who admits and rings."""
         return Arrivals(self.admission, self.doorbell, self.kill_switch.is_on)
+
+    @cached_property
+    def bundle_admission(self) -> BundleAdmission:
+        """Under the same policy as jobs."""
+        return BundleAdmission(
+            self.store, self.admission.policy, lambda bundle: variants_of(bundle, self.artifacts)
+        )
+
+    @cached_property
+    def bundle_arrivals(self) -> BundleArrivals:
+        """Who expands bundles and rings."""
+        return BundleArrivals(
+            Expansion(self.store, self.bundle_admission),
+            self.arrivals.ring,
+            self.settings.max_workers,
+        )
+
+    @cached_property
+    def bundle_progress(self) -> BundleProgress:
+        """Who follows the chunk jobs of bundles, and ends bundles."""
+        return BundleProgress(self.store, Finalising(self.store, self.artifacts))
+
+    @cached_property
+    def bundle_cancelling(self) -> BundleCancelling:
+        """Who stops bundles."""
+        return BundleCancelling(self.store, self.bundle_progress, self._let_in)
+
+    def _let_in(self, ended: Job) -> None:
+        """Ring for what the end of a job lets into the queue."""
+        for job in self.waiting.after(ended):
+            try:
+                self.arrivals.ring(job)
+            except DoorbellUnavailable as error:
+                logger.warning("could not ring: %s", error, extra={"event": "ring_failed"})
 
     def close(self) -> None:
         self.doorbell.close()
@@ -189,6 +235,7 @@ def build_worker(
         clock=services.clock,
         limits=drain_limits(settings),
         shutdown=shutdown,
+        on_ended=services.bundle_progress.after,
     )
     return Worker(
         services=services,
@@ -212,12 +259,14 @@ def build_worker(
 def build_sweep(services: Services) -> Sweep:
     """Every maintenance job, in the order in which one makes work for the next."""
     settings, store, admission = services.settings, services.store, services.admission
-    aftermath = Aftermath(services.waiting, services.arrivals.ring)
+    aftermath = Aftermath(services.waiting, services.arrivals.ring, services.bundle_progress.after)
     requeue_once = settings.reclaim == "requeue_once"
     return Sweep(
         [
             ExpiredLeases(store, aftermath, requeue_once=requeue_once),
             Overdue(store, aftermath, longest=settings.job_timeout_seconds),
+            UnexpandedBundles(store, services.bundle_arrivals),
+            RunningBundles(store, services.bundle_cancelling, services.bundle_progress),
             CancelledInQueue(store, aftermath),
             Unadmitted(store, admission, aftermath),
             Waiters(store, services.waiting, aftermath),

@@ -29,6 +29,8 @@ class TestRoute:
         assert answer.json()["done"] | {"rings": 0} == {
             "expired_leases": 1,
             "overdue": 0,
+            "unexpanded_bundles": 0,
+            "running_bundles": 0,
             "cancelled": 0,
             "unadmitted": 1,
             "waiting": 0,

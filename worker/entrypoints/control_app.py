@@ -36,6 +36,7 @@ from worker.entrypoints.problems import (
 from worker.entrypoints.security_headers import SecurityHeaders
 from worker.entrypoints.user_auth import CurrentUser, administrator, local_user, signed_in_user
 from worker.entrypoints.user_backtests import UserBacktests
+from worker.entrypoints.web_page import page_router
 from worker.jobs.errors import Conflict, OutcomeUnknown, StoreUnavailable
 from worker.oidc import (
     Fetch,
@@ -87,6 +88,7 @@ def create_control_app(
         redoc_url=None,
     )
     install_documentation(app)
+    app.include_router(page_router())
     install_problem_handlers(app)
     _install_error_answers(app)
     app.add_middleware(
@@ -95,7 +97,11 @@ def create_control_app(
         exempt=frozenset({control_events.PATH, control_candles.PATH}),
     )
     app.add_middleware(SecurityHeaders)
-    app.include_router(events_router(arrivals, metrics, machine_caller(callers, "events")))
+    announce = {
+        control_events.JOBS: arrivals.announce,
+        control_events.BUNDLES: services.bundle_arrivals.announce,
+    }
+    app.include_router(events_router(announce, metrics, machine_caller(callers, "events")))
     current_user = _current_user(settings, fetch)
     app.include_router(
         backtests_router(

@@ -1,4 +1,4 @@
-"""Eventarc's route: a document was created, so there may be a job to admit.
+"""Eventarc's route: a document was created, so there may be a job to admit or a bundle to expand.
 
 Answers decide what Eventarc does next. 204 ends the delivery, also for an event that can never be
 understood. 503 makes it come again: the store was away, or the job is admitted but the ring
@@ -6,7 +6,7 @@ failed; the job is safe in the queue then and the sweep would find it, only late
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from fastapi import APIRouter, Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
@@ -17,21 +17,27 @@ from worker.entrypoints.cloud_events import DocumentEvent, MalformedEvent, parse
 from worker.entrypoints.control_metrics import ControlMetrics
 from worker.entrypoints.problems import Problem
 from worker.jobs.errors import DoorbellUnavailable, StoreUnavailable
-from worker.services.arrivals import Arrivals
+from worker.services.arrivals import Arrival
 
 logger = logging.getLogger(__name__)
 
 PATH = "/events/firestore"
 JOBS = "backtestJobs"
+BUNDLES = "backtestBundles"
+
+#: Takes the id of a new document and the trace of its creation.
+Announce = Callable[[str, str | None], Arrival]
 
 #: A document has at most 1 MiB, an event at most two states of it.
 MAX_BODY_BYTES = 4 * 1024 * 1024
 
 
 def events_router(
-    arrivals: Arrivals, metrics: ControlMetrics, require_caller: Callable[..., object]
+    announce: Mapping[str, Announce],
+    metrics: ControlMetrics,
+    require_caller: Callable[..., object],
 ) -> APIRouter:
-    """``POST /events/firestore``."""
+    """``POST /events/firestore``; ``announce`` has who hears of the documents of a collection."""
     router = APIRouter(tags=["machines"])
 
     @router.post(
@@ -50,14 +56,17 @@ def events_router(
             logger.warning("malformed event: %s", error, extra={"event": "event_malformed"})
             return Response(status_code=204)
         with logs.about(job_id=event.document_id, traceparent=event.traceparent):
-            await run_in_threadpool(_handle, event, arrivals, metrics)
+            await run_in_threadpool(_handle, event, announce, metrics)
         return Response(status_code=204)
 
     return router
 
 
-def _handle(event: DocumentEvent, arrivals: Arrivals, metrics: ControlMetrics) -> None:
-    if event.collection != JOBS or event.kind != "created":
+def _handle(
+    event: DocumentEvent, announce: Mapping[str, Announce], metrics: ControlMetrics
+) -> None:
+    hears = announce.get(event.collection)
+    if hears is None or event.kind != "created":
         metrics.event("ignored")
         logger.info(
             "event about %s/%s (%s) ignored",
@@ -68,16 +77,14 @@ def _handle(event: DocumentEvent, arrivals: Arrivals, metrics: ControlMetrics) -
         )
         return
     try:
-        metrics.event(arrivals.announce(event.document_id, event.traceparent).value)
+        metrics.event(hears(event.document_id, event.traceparent).value)
     except StoreUnavailable as error:
         metrics.event("store_unavailable")
         logger.warning("no store for an event: %s", error, extra={"event": "store_unavailable"})
         raise Problem(503, "The store does not answer; deliver the event again.") from None
     except DoorbellUnavailable as error:
         metrics.event("doorbell_unavailable")
-        logger.warning(
-            "the job is admitted, but the ring failed: %s", error, extra={"event": "ring_failed"}
-        )
+        logger.warning("admitted, but the ring failed: %s", error, extra={"event": "ring_failed"})
         raise Problem(503, "The ring failed; deliver the event again.") from None
 
 

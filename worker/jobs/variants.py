@@ -1,11 +1,11 @@
 """The variants of a bundle, addressed by index and made when they are asked for."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any
 
 from engine.errors import ConfigError, ConfigProblem
 from engine.limits import shown
-from engine.sweeps.grid import MAX_VARIANTS, expand_grid
+from engine.sweeps.grid import MAX_VARIANTS, Grid, expand_grid
 from worker.jobs.bundle import Bundle
 
 __all__ = ["MAX_VARIANTS", "VariantSource"]
@@ -47,6 +47,12 @@ class VariantSource(Sequence[Mapping[str, Any]]):
     def overrides(self, index: int) -> Mapping[str, Any]:
         """What variant ``index`` sets, in order. Raises ``IndexError``."""
         return self._variants[index]
+
+    def paths(self) -> Set[str]:
+        """Every path that a variant sets."""
+        if isinstance(self._variants, Grid):
+            return set(self._variants.axes)
+        return {path for overrides in self._variants for path in overrides}
 
     def __getitem__(self, index: Any) -> Any:
         """One variant's overrides, or those of a slice."""

@@ -14,12 +14,18 @@ from typing import Any
 import engine
 from worker.jobs import transitions
 from worker.jobs.changes import changed
-from worker.jobs.errors import Conflict, ErrorCode, JobFailure, RecordRefused
+from worker.jobs.errors import (
+    Conflict,
+    ErrorCode,
+    IllegalTransition,
+    JobFailure,
+    RecordRefused,
+)
 from worker.jobs.job import Job, JobChange, Snapshot
 from worker.jobs.lanes import OWN_LANES, Rollout
 from worker.jobs.rank import MAX_PRIORITY, MIN_PRIORITY
 from worker.jobs.states import JobStatus
-from worker.ports import JobStore
+from worker.ports import Store
 from worker.services.quotas import NO_LIMITS, QuotaLimits, Quotas, bars_of
 
 logger = logging.getLogger(__name__)
@@ -50,6 +56,25 @@ class AdmissionPolicy:
     rollout: Rollout
     quotas: QuotaLimits = NO_LIMITS
 
+    def version_of(self, asked: str | None) -> str:
+        """The engine version that will run, by default the current one.
+
+        Raises:
+            JobFailure: UNSUPPORTED_ENGINE_VERSION.
+        """
+        version = asked or self.current_version
+        if version not in self.accepted_versions:
+            raise JobFailure(
+                ErrorCode.UNSUPPORTED_ENGINE_VERSION,
+                f"Engine version {version[:40]} is not supported; "
+                f"supported: {', '.join(self.accepted_versions)}.",
+            )
+        return version
+
+    def priority_of(self, asked: int) -> int:
+        """The priority within what clients may have."""
+        return max(MIN_PRIORITY, min(asked, self.max_priority, MAX_PRIORITY))
+
 
 @dataclass(frozen=True, slots=True)
 class _Examined:
@@ -62,12 +87,12 @@ class Admission:
 
     def __init__(
         self,
-        store: JobStore,
+        store: Store,
         policy: AdmissionPolicy,
         check_config: CheckConfig,
     ) -> None:
         self._store = store
-        self._policy = policy
+        self.policy = policy
         self._check_config = check_config
         self.quotas = Quotas(store, policy.quotas)
 
@@ -137,9 +162,9 @@ class Admission:
             job,
             now=now,
             engine_version=examined.engine_version,
-            priority=self._priority(job),
-            lane=self._policy.rollout.lane_of(job.user_id or ""),
-            ageing_seconds=self._policy.ageing_seconds,
+            priority=job.priority if job.is_chunk else self.policy.priority_of(job.priority),
+            lane=self.policy.rollout.lane_of(job.user_id or ""),
+            ageing_seconds=self.policy.ageing_seconds,
         )
         return change | JobChange(bars=examined.bars)
 
@@ -147,13 +172,24 @@ class Admission:
         """What to write on a failed job that a person wants to run again: examined anew, and then
         either queued with a new place or failed for what is still wrong with it. ``counted`` by its
         owner's quotas, unless it runs at once.
+
+        Raises:
+            IllegalTransition: it has not failed, or belongs to a bundle that has ended.
+            StoreUnavailable: nobody can tell.
         """
-        again = transitions.replay(job, now=now, ageing_seconds=self._policy.ageing_seconds)
+        if job.bundle_id is not None:
+            self._require_open(job.bundle_id)
+        again = transitions.replay(job, now=now, ageing_seconds=self.policy.ageing_seconds)
         unplaced = replace(changed(job, again, now), rank=None, admitted_at=None)
         decided = self.place(unplaced, now) if counted else self.decide(unplaced, now)
         if decided["status"] is JobStatus.FAILED:
             again = again | JobChange(rank=job.rank, admitted_at=job.admitted_at)
         return again | decided
+
+    def _require_open(self, bundle_id: str) -> None:
+        seen = self._store.get_bundle(bundle_id)
+        if seen is None or seen.bundle.status.is_final:
+            raise IllegalTransition(f"bundle {bundle_id} has ended, and its jobs with it")
 
     def _examine(self, job: Job) -> _Examined:
         if job.cancel_requested:
@@ -164,35 +200,23 @@ class Admission:
             raise JobFailure(
                 ErrorCode.INVALID_CONFIG, f"The job is not valid: {'; '.join(job.defects)}."
             )
-        limit = self._policy.max_timeout_seconds
+        limit = self.policy.max_timeout_seconds
         if job.timeout_seconds is not None and not 1 <= job.timeout_seconds <= limit:
             raise JobFailure(
                 ErrorCode.INVALID_CONFIG,
                 f"timeoutSeconds: expected 1 to {limit}, got {job.timeout_seconds}.",
             )
-        version = self._version(job)
-        if version not in self._policy.own_versions:
+        version = self.policy.version_of(job.engine_version)
+        if job.is_chunk:
+            # Its bundle was examined as a whole; there is no configuration of its own.
+            return _Examined(version, job.bars or 0)
+        if version not in self.policy.own_versions:
             return _Examined(version, 0)
         try:
             config = self._check_config(job.config_used)
         except engine.ConfigError as error:
             raise JobFailure(ErrorCode.INVALID_CONFIG, str(error)) from None
         return _Examined(version, bars_of(config))
-
-    def _version(self, job: Job) -> str:
-        version = job.engine_version or self._policy.current_version
-        accepted = self._policy.accepted_versions
-        if version not in accepted:
-            raise JobFailure(
-                ErrorCode.UNSUPPORTED_ENGINE_VERSION,
-                f"Engine version {version[:40]} is not supported; "
-                f"supported: {', '.join(accepted)}.",
-            )
-        return version
-
-    def _priority(self, job: Job) -> int:
-        highest = min(self._policy.max_priority, MAX_PRIORITY)
-        return max(MIN_PRIORITY, min(job.priority, highest))
 
 
 def shorten(message: str) -> str:

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -44,7 +45,10 @@ class Drain:
         clock: Clock,
         limits: DrainLimits,
         shutdown: threading.Event,
+        on_ended: Callable[[Job], object] = lambda _: None,
     ) -> None:
+        """``on_ended`` hears of each job that has left this worker."""
+        self._on_ended = on_ended
         self._claiming = claiming
         self._runner = runner
         self._waiting = waiting
@@ -131,6 +135,7 @@ class Drain:
             self.ring(ended)
         for job in self._waiting.after(ended):
             self.ring(job)
+        self._on_ended(ended)
 
     def _ring_for_the_rest(self, last: Job | None) -> None:
         if last is not None:

@@ -44,8 +44,8 @@ class Quotas:
         """Whether anybody ever waits."""
         return self._limits.running is not None
 
-    def check(self, user_id: str, bars: int, now: datetime) -> None:
-        """May this user queue one more job, of so many bars?
+    def check(self, user_id: str, bars: int, now: datetime, *, what: str = "job") -> None:
+        """May this user queue one more job, of so many bars? Or bundle, or ``what`` it is called.
 
         Raises:
             JobFailure: QUOTA_EXCEEDED.
@@ -64,7 +64,7 @@ class Quotas:
         if used + bars > daily:
             raise JobFailure(
                 ErrorCode.QUOTA_EXCEEDED,
-                f"This job covers {bars:,} bars. You may use {daily:,} a day, and have used "
+                f"This {what} covers {bars:,} bars. You may use {daily:,} a day, and have used "
                 f"{used:,} in the last 24 hours.",
             )
 

@@ -95,6 +95,8 @@ class ChunkRun:
         chunk = chunk_of(job)
         if seen is None or chunk is None:
             raise JobFailure(ErrorCode.INVALID_CONFIG, "The bundle of this job is gone.")
+        if seen.bundle.cancel_requested or seen.bundle.status.is_final:
+            raise JobFailure(ErrorCode.CANCELLED, "The bundle of this job has ended.")
         return seen.bundle, chunk
 
     def _run_group(self, work: ChunkWork, group: Group) -> None:

@@ -1,5 +1,6 @@
 """From the rows of all chunks to one table of variants and the summary of a bundle."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -44,10 +45,13 @@ class EndedChunk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Merged:
-    """What the end of a bundle is made of. ``completed`` and ``failed`` count variants."""
+    """What the end of a bundle is made of. ``completed`` and ``failed`` count variants;
+    ``reasons`` has one for each code with which some failed, the most frequent first.
+    """
 
     completed: int
     failed: int
+    reasons: Sequence[JobFailure]
     summary: Mapping[str, Any]
     artifacts: Mapping[str, Artifact]
 
@@ -80,6 +84,7 @@ def merge(
     return Merged(
         completed=len(places),
         failed=len(is_sound) - len(places),
+        reasons=_reasons(rows),
         summary=summary,
         artifacts=stored,
     )
@@ -93,6 +98,20 @@ def _rows_of(one: EndedChunk, variants: Variants, artifacts: ArtifactStore) -> M
         return plain_columns(read_rows(artifacts.read(artifact)))
     except FileNotFoundError:
         return lost_rows(one.chunk, variants, GONE)
+
+
+def _reasons(rows: Any) -> Sequence[JobFailure]:
+    """Each in the words of the first variant that has it."""
+    first: dict[str, int] = {}
+    counts = Counter[str]()
+    for place, code in enumerate(rows["errorCode"].to_pylist()):
+        if code is not None:
+            counts[code] += 1
+            first.setdefault(code, place)
+    return [
+        JobFailure(ErrorCode(code), rows["errorMessage"][first[code]].as_py())
+        for code, _ in counts.most_common()
+    ]
 
 
 def _ranking(rows: Any, rank_by: str) -> NDArray[np.int64]:

@@ -1,4 +1,6 @@
-"""What follows a sweep's write: a claimable job is rung for, an end lets others in."""
+"""What follows a sweep's write: a claimable job is rung for, an end lets others in, and a bundle
+hears of the end of its chunk jobs.
+"""
 
 import logging
 from collections.abc import Callable
@@ -14,9 +16,16 @@ logger = logging.getLogger(__name__)
 class Aftermath:
     """``ring`` rings for one admitted job; if that fails the next sweep rings again."""
 
-    def __init__(self, waiting: Waiting, ring: Callable[[Job], None]) -> None:
+    def __init__(
+        self,
+        waiting: Waiting,
+        ring: Callable[[Job], None],
+        on_ended: Callable[[Job], object] = lambda _: None,
+    ) -> None:
+        """``on_ended`` hears of each job that a sweep has written."""
         self._waiting = waiting
         self._ring = ring
+        self._on_ended = on_ended
 
     def of(self, job: Job) -> None:
         """Once, after the write."""
@@ -30,3 +39,4 @@ class Aftermath:
                         error,
                         extra={"event": "ring_failed", "job_id": one.job_id},
                     )
+        self._on_ended(job)

@@ -1,0 +1,134 @@
+"""The state machine of a bundle: each function says what one commit writes, or refuses.
+
+    queued ──expand──▶ running ──finish──▶ completed | failed
+      └──refuse / cancel──▶ failed
+
+As with jobs, nothing here reads a clock or a store, and a change is valid for the state it was
+computed from.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from worker.jobs.bundle import Bundle, BundleChange
+from worker.jobs.chunks import ChunkTally
+from worker.jobs.errors import ErrorCode, IllegalTransition, JobFailure
+from worker.jobs.job import Artifact
+from worker.jobs.lease import SERVER_TIME
+from worker.jobs.states import JobStatus
+
+CANCELLED_MESSAGE = "The bundle was cancelled before all of its variants had run."
+
+
+def expand(
+    bundle: Bundle,
+    *,
+    now: datetime,
+    engine_version: str,
+    priority: int,
+    lane: str,
+    total: int,
+    chunk_size: int,
+    chunks: int,
+) -> BundleChange:
+    """Start a bundle together with its chunk jobs."""
+    _require(bundle, JobStatus.QUEUED, "expanded")
+    return BundleChange(
+        status=JobStatus.RUNNING,
+        engine_version=engine_version,
+        priority=priority,
+        lane=lane,
+        admitted_at=bundle.admitted_at or now,
+        started_at=SERVER_TIME,
+        total=total,
+        completed=0,
+        failed=0,
+        progress=0.0,
+        chunk_size=chunk_size,
+        chunks=chunks,
+        cancel_requested=bundle.cancel_requested,
+    )
+
+
+def leave(bundle: Bundle, *, now: datetime, lane: str) -> BundleChange:
+    """Leave a queued bundle to the system whose lane it is."""
+    _require(bundle, JobStatus.QUEUED, "left to another system")
+    return BundleChange(lane=lane, admitted_at=bundle.admitted_at or now)
+
+
+def refuse(bundle: Bundle, failure: JobFailure) -> BundleChange:
+    """End a queued bundle that must not run."""
+    _require(bundle, JobStatus.QUEUED, "refused")
+    return BundleChange(
+        status=JobStatus.FAILED,
+        error_code=failure.code,
+        error_message=failure.message,
+        completed_at=SERVER_TIME,
+        admitted_at=bundle.admitted_at or SERVER_TIME,
+    )
+
+
+def request_cancel(bundle: Bundle) -> BundleChange | None:
+    """End a queued bundle, mark one that runs; ``None`` when there is nothing to write."""
+    if bundle.status is JobStatus.QUEUED:
+        cancelled = JobFailure(ErrorCode.CANCELLED, CANCELLED_MESSAGE)
+        return refuse(bundle, cancelled) | BundleChange(cancel_requested=True)
+    if bundle.status is JobStatus.RUNNING and not bundle.cancel_requested:
+        return BundleChange(cancel_requested=True)
+    return None
+
+
+def advance(bundle: Bundle, tally: ChunkTally) -> BundleChange | None:
+    """What the chunk jobs have come to so far; ``None`` if the bundle says so already.
+
+    The counts are those of the moment: they fall when a person replays a failed chunk job. The
+    progress never goes back.
+    """
+    _require(bundle, JobStatus.RUNNING, "advanced")
+    completed = tally.variants_completed
+    failed = tally.variants_failed + tally.variants_lost
+    progress = max(bundle.progress, progress_of(bundle, tally))
+    if (completed, failed, progress) == (bundle.completed, bundle.failed, bundle.progress):
+        return None
+    return BundleChange(completed=completed, failed=failed, progress=progress)
+
+
+def progress_of(bundle: Bundle, tally: ChunkTally) -> float:
+    """The finished fraction of a bundle's variants, with those that run counted in part."""
+    if not bundle.total:
+        return 0.0
+    ended = tally.variants_completed + tally.variants_failed + tally.variants_lost
+    in_hand = tally.progress * (bundle.chunk_size or 0)
+    return min(1.0, (ended + in_hand) / bundle.total)
+
+
+def finish(
+    bundle: Bundle,
+    *,
+    completed: int,
+    failed: int,
+    failure: JobFailure | None,
+    summary: Mapping[str, Any],
+    artifacts: Mapping[str, Artifact],
+) -> BundleChange:
+    """End a bundle all of whose variants have ended; with a ``failure`` if it has failed."""
+    _require(bundle, JobStatus.RUNNING, "finished")
+    return BundleChange(
+        status=JobStatus.COMPLETED if failure is None else JobStatus.FAILED,
+        completed_at=SERVER_TIME,
+        error_code=None if failure is None else failure.code,
+        error_message=None if failure is None else failure.message,
+        completed=completed,
+        failed=failed,
+        progress=1.0,
+        summary=summary,
+        artifacts=artifacts,
+    )
+
+
+def _require(bundle: Bundle, status: JobStatus, verb: str) -> None:
+    if bundle.status is not status:
+        raise IllegalTransition(
+            f"bundle {bundle.bundle_id} is {bundle.status}; only a {status} bundle can be {verb}"
+        )

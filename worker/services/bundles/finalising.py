@@ -1,0 +1,185 @@
+"""The end of a bundle: the rows of all chunks become one table and a summary, in one commit.
+
+Done by whoever ended the last chunk job, and by the sweep. Until the commit everything can be
+computed again, and the commit is guarded: of several finalisers one writes.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from worker.jobs import bundle_transitions
+from worker.jobs.bundle import Bundle, BundleChange, BundleSnapshot
+from worker.jobs.chunks import Chunk, chunk_of, ranges
+from worker.jobs.errors import (
+    Conflict,
+    ErrorCode,
+    JobFailure,
+    OutcomeUnknown,
+    RecordRefused,
+    StoreUnavailable,
+)
+from worker.jobs.job import Job
+from worker.jobs.states import JobStatus
+from worker.ports import ArtifactStore, Store
+from worker.services.admission import shorten
+from worker.services.bundles.summary import EndedChunk, Merged, merge
+from worker.services.bundles.variant_lists import variants_of
+
+logger = logging.getLogger(__name__)
+
+#: The bundle is also written when a chunk ends or somebody cancels; not as often as this.
+MAX_TRIES = 10
+
+#: What becomes of the variants of a chunk job that left no rows.
+_LOST = {
+    ErrorCode.CANCELLED: "The bundle was cancelled before this variant had run.",
+    ErrorCode.TIMEOUT: "The job of this variant ran out of time and left no results.",
+    ErrorCode.WORKER_LOST: "The worker that ran this variant stopped answering.",
+}
+
+UNREADABLE = JobFailure(
+    ErrorCode.ENGINE_ERROR, "The results of the variants could not be put together."
+)
+
+
+class Finalising:
+    """The service."""
+
+    def __init__(self, store: Store, artifacts: ArtifactStore) -> None:
+        self._store = store
+        self._artifacts = artifacts
+
+    def finalise(self, bundle_id: str) -> BundleSnapshot | None:
+        """End a running bundle whose chunk jobs have all ended; the bundle as it stands then.
+
+        Any other bundle stays as it is; ``None`` for an unknown id.
+
+        Raises:
+            StoreUnavailable: the end could not be written, or what it is made of not be read.
+        """
+        seen = self._store.get_bundle(bundle_id)
+        if seen is None or seen.bundle.status is not JobStatus.RUNNING:
+            return seen
+        jobs = self._store.chunk_jobs(bundle_id)
+        if any(not job.status.is_final for job in jobs):
+            return seen
+        ended = list(self._ended(seen.bundle, jobs))
+        merged = self._merged(seen.bundle, ended)
+        return self._commit(seen, merged)
+
+    def _ended(self, bundle: Bundle, jobs: Sequence[Job]) -> Iterator[EndedChunk]:
+        """All chunks in order; one whose job is gone has left nothing."""
+        by_start = {chunk.start: job for job in jobs if (chunk := _chunk(job)) is not None}
+        for chunk in ranges(bundle.total, bundle.chunk_size or bundle.total or 1):
+            job = by_start.get(chunk.start)
+            if job is None:
+                yield EndedChunk(chunk=chunk)
+            elif job.status is JobStatus.FAILED:
+                yield EndedChunk(chunk=chunk, failure=_failure_of(job))
+            else:
+                result = self._store.result(job.job_id)
+                yield EndedChunk(chunk=chunk, artifacts=result.artifacts if result else {})
+
+    def _merged(self, bundle: Bundle, ended: Sequence[EndedChunk]) -> Merged | None:
+        """``None`` for rows that nobody can read: trying again would not help."""
+        try:
+            variants = variants_of(bundle, self._artifacts)
+            return merge(bundle, variants, ended, self._artifacts)
+        except StoreUnavailable:
+            raise
+        except Exception:
+            logger.exception(
+                "a bundle cannot be put together",
+                extra={"event": "bundle_unreadable", "bundle_id": bundle.bundle_id},
+            )
+            return None
+
+    def _commit(self, seen: BundleSnapshot, merged: Merged | None) -> BundleSnapshot:
+        summaries = _summaries(merged)
+        summary = next(summaries)
+        for _ in range(MAX_TRIES):
+            if seen.bundle.status is not JobStatus.RUNNING:
+                return seen
+            try:
+                after = self._store.commit_bundle(seen, _finish(seen.bundle, merged, summary))
+            except RecordRefused:
+                summary = next(summaries)
+            except (Conflict, OutcomeUnknown):
+                again = self._store.get_bundle(seen.bundle.bundle_id)
+                if again is None:
+                    return seen
+                seen = again
+            else:
+                _log(after.bundle)
+                return after
+        raise StoreUnavailable(
+            f"bundle {seen.bundle.bundle_id} is written faster than it can be ended"
+        )
+
+
+def _finish(bundle: Bundle, merged: Merged | None, summary: Mapping[str, Any]) -> BundleChange:
+    if merged is None:
+        return bundle_transitions.finish(
+            bundle, completed=0, failed=bundle.total, failure=UNREADABLE, summary={}, artifacts={}
+        )
+    return bundle_transitions.finish(
+        bundle,
+        completed=merged.completed,
+        failed=merged.failed,
+        failure=_why_failed(bundle, merged),
+        summary=summary,
+        artifacts=merged.artifacts,
+    )
+
+
+def _why_failed(bundle: Bundle, merged: Merged) -> JobFailure | None:
+    """A bundle has failed if it was cancelled before all had run, or nothing came of it."""
+    codes = {reason.code for reason in merged.reasons}
+    if bundle.cancel_requested and ErrorCode.CANCELLED in codes:
+        return JobFailure(ErrorCode.CANCELLED, bundle_transitions.CANCELLED_MESSAGE)
+    if merged.completed:
+        return None
+    most = merged.reasons[0]
+    return JobFailure(most.code, shorten(f"No variant succeeded. Most of them: {most.message}"))
+
+
+def _summaries(merged: Merged | None) -> Iterator[Mapping[str, Any]]:
+    """The summary, and shorter ones for a store that cannot hold it beside the bundle.
+
+    Overrides may hold a whole path of prices. They are found in the rows all the same.
+    """
+    summary = dict(merged.summary) if merged is not None else {}
+    yield summary
+    for end in ("best", "worst"):
+        if summary.get(end):
+            summary[end] = {**summary[end], "overrides": {}}
+    yield summary
+    while True:
+        yield {}
+
+
+def _failure_of(job: Job) -> JobFailure:
+    code = job.error_code or ErrorCode.ENGINE_ERROR
+    return JobFailure(code, _LOST.get(code) or job.error_message or "This variant did not run.")
+
+
+def _chunk(job: Job) -> Chunk | None:
+    try:
+        return chunk_of(job)
+    except ValueError:
+        return None
+
+
+def _log(bundle: Bundle) -> None:
+    logger.info(
+        "bundle %s",
+        bundle.status,
+        extra={
+            "event": f"bundle_{bundle.status}",
+            "bundle_id": bundle.bundle_id,
+            "error_code": bundle.error_code,
+            "variants": bundle.total,
+            "failed": bundle.failed,
+        },
+    )

@@ -1,0 +1,75 @@
+"""Bundles that nobody expanded, and what those that run have come to."""
+
+import logging
+
+from worker.jobs.errors import DoorbellUnavailable
+from worker.jobs.states import JobStatus
+from worker.ports import Store
+from worker.services.arrivals import Arrival
+from worker.services.bundles.arrivals import BundleArrivals
+from worker.services.bundles.cancelling import BundleCancelling
+from worker.services.bundles.progress import BundleProgress
+from worker.services.sweep.guarded import for_each
+
+logger = logging.getLogger(__name__)
+
+EXPANDED_AT_ONCE = 20
+LOOKED_AT = 100
+#: Chunk jobs of one bundle that one sweep stops.
+STOPPED_AT_ONCE = 1_000
+
+
+class UnexpandedBundles:
+    """Expands them and rings."""
+
+    name = "unexpanded_bundles"
+
+    def __init__(self, store: Store, arrivals: BundleArrivals) -> None:
+        self._store = store
+        self._arrivals = arrivals
+
+    def run(self) -> int:
+        return for_each(self._store.unexpanded_bundles(limit=EXPANDED_AT_ONCE), self._expand)
+
+    def _expand(self, bundle_id: str) -> int:
+        try:
+            arrival = self._arrivals.announce(bundle_id)
+        except DoorbellUnavailable as error:
+            logger.warning(
+                "could not ring: %s",
+                error,
+                extra={"event": "ring_failed", "bundle_id": bundle_id},
+            )
+            return 1
+        return int(arrival in (Arrival.RUNG, Arrival.REFUSED))
+
+
+class RunningBundles:
+    """Goes round among them: stops the chunk jobs of those that are cancelled, ends those whose
+    last chunk job has ended, and brings the figures of the others up to date.
+    """
+
+    name = "running_bundles"
+
+    def __init__(
+        self, store: Store, cancelling: BundleCancelling, progress: BundleProgress
+    ) -> None:
+        self._store = store
+        self._cancelling = cancelling
+        self._progress = progress
+        self._last = ""
+
+    def run(self) -> int:
+        bundles = self._store.running_bundles(limit=LOOKED_AT, after=self._last)
+        self._last = bundles[-1] if len(bundles) == LOOKED_AT else ""
+        return for_each(bundles, self._look)
+
+    def _look(self, bundle_id: str) -> int:
+        seen = self._store.get_bundle(bundle_id)
+        if seen is None or seen.bundle.status is not JobStatus.RUNNING:
+            return 0
+        stopped = 0
+        if seen.bundle.cancel_requested:
+            stopped = self._cancelling.stop_chunks(bundle_id, limit=STOPPED_AT_ONCE)
+        after = self._progress.update(bundle_id)
+        return int(stopped > 0 or (after is not None and after.version != seen.version))
