@@ -97,6 +97,11 @@ class JobSearch(Protocol):
     def waiting_of(self, user_id: str, *, limit: int) -> Sequence[str]:
         """A user's waiting jobs: higher priority first, then the one admitted first."""
 
+    def failed(self, code: ErrorCode, since: timedelta, *, limit: int) -> Sequence[str]:
+        """Jobs that a person could replay: ended with ``code`` in the last ``since``, in the order
+        of their ends. Chunk jobs are not among them: their bundle has ended with them.
+        """
+
     def backlog(self, lane: str, engine_version: str) -> Backlog | None:
         """What could be claimed, ``None`` if nothing."""
 

@@ -101,6 +101,34 @@ class TestOverdue:
         assert store.overdue(longest=1, slack=0, limit=9) == []
 
 
+class TestFailed:
+    def test_the_code_that_was_asked_for_in_the_order_of_the_ends(self, store: JobStore) -> None:
+        for job_id in ("b", "a", "c"):
+            ended(store, job_id, ErrorCode.INVALID_CONFIG)
+        ended(store, "other", ErrorCode.CANCELLED)
+        store.create(an_admitted_job("queued"))
+
+        assert store.failed(ErrorCode.INVALID_CONFIG, timedelta(hours=1), limit=9) == [
+            *("b", "a", "c"),
+        ]
+        assert store.failed(ErrorCode.INVALID_CONFIG, timedelta(hours=1), limit=2) == ["b", "a"]
+        assert store.failed(ErrorCode.TIMEOUT, timedelta(hours=1), limit=9) == []
+
+    def test_only_of_late(self, store: JobStore) -> None:
+        long_ago = {"status": JobStatus.FAILED, "completed_at": LONG_AGO}
+        store.create(an_admitted_job("old", error_code=ErrorCode.TIMEOUT, **long_ago))
+        ended(store, "new", ErrorCode.TIMEOUT)
+
+        assert store.failed(ErrorCode.TIMEOUT, timedelta(hours=1), limit=9) == ["new"]
+
+    def test_a_job_that_was_replayed_is_not_among_them(self, store: JobStore) -> None:
+        ended(store, "again", ErrorCode.TIMEOUT)
+        seen = read(store, "again")
+        store.commit(seen, transitions.replay(seen.job, now=seen.read_at, ageing_seconds=3600))
+
+        assert store.failed(ErrorCode.TIMEOUT, timedelta(hours=1), limit=9) == []
+
+
 class TestCancelledInQueue:
     def test_whoever_asked_and_has_not_started(self, store: JobStore) -> None:
         store.create(an_admitted_job("asked", cancel_requested=True))

@@ -16,7 +16,13 @@ from sqlalchemy import Engine, inspect
 from tests.support.jobs import a_job, an_admitted_job, claim_best, finish, read
 from worker.adapters.sql import SqlJobStore
 from worker.adapters.sql.connection import connect, writing
-from worker.adapters.sql.schema import HEAD, SchemaMismatch, alembic_config, migrate
+from worker.adapters.sql.schema import (
+    HEAD,
+    SchemaMismatch,
+    alembic_config,
+    migrate,
+    revision_of,
+)
 from worker.adapters.sql.tables import metadata
 from worker.jobs.errors import StoreUnavailable
 from worker.jobs.states import JobStatus
@@ -172,6 +178,68 @@ def test_a_step_that_fails_leaves_the_database_as_it_was(engine: Engine) -> None
         migrated(engine, "head")
 
     assert shape_of(engine) == before
+
+
+def next_release(engine: Engine) -> str:
+    """What a later program's migration would do: grow. The revision it leaves."""
+    revision = f"{int(HEAD) + 1:04}"
+    migrated(engine, "head")
+    with writing(engine) as connection:
+        for statement in (
+            "ALTER TABLE backtest_jobs ADD COLUMN colour TEXT",
+            "ALTER TABLE backtest_results ADD COLUMN weight INTEGER DEFAULT 1 NOT NULL",
+            "CREATE INDEX backtest_jobs_colours ON backtest_jobs (colour)",
+            f"UPDATE alembic_version SET version_num = '{revision}'",
+        ):
+            connection.execute(sqlalchemy.text(statement))
+    return revision
+
+
+def test_a_program_works_on_its_own_schema_and_on_the_next(engine: Engine, url: str) -> None:
+    """So a release may migrate before its programs start, and may be taken back afterwards."""
+    revision = next_release(engine)
+
+    with closing(SqlJobStore(url)) as store:
+        store.require_schema()
+        store.create(an_admitted_job("j1"))
+        finish(store, claim_best(store))
+        assert read(store, "j1").job.status is JobStatus.COMPLETED
+        assert store.result("j1") is not None
+
+    with engine.connect() as connection:
+        assert revision_of(connection) == revision
+
+
+def test_what_the_next_release_added_is_not_taken_away_by_this_ones_start(
+    engine: Engine, url: str
+) -> None:
+    next_release(engine)
+
+    with closing(SqlJobStore(url)) as store:
+        store.create_schema()
+
+    columns = {column["name"] for column in inspect(engine).get_columns("backtest_jobs")}
+    assert "colour" in columns
+
+
+@pytest.mark.parametrize("step", range(1, len(REVISIONS)), ids=lambda step: REVISIONS[step])
+def test_a_step_only_grows_what_the_release_before_it_uses(engine: Engine, step: int) -> None:
+    """New columns must not be missed by programs that do not know them: they may be empty or have
+    a value of their own. What is to go goes in a release after the last that used it.
+    """
+    migrated(engine, REVISIONS[step - 1])
+    before = inspect(engine)
+    tables = {name: before.get_columns(name) for name in before.get_table_names()}
+    migrated(engine, REVISIONS[step])
+    after = inspect(engine)
+
+    assert set(tables) <= set(after.get_table_names())
+    for name, columns in tables.items():
+        known = {column["name"]: str(column["type"]) for column in columns}
+        now = {column["name"]: column for column in after.get_columns(name)}
+        assert known == {column: str(now[column]["type"]) for column in known}
+        for column in now.keys() - known.keys():
+            assert now[column]["nullable"] or now[column]["default"] is not None, column
 
 
 def test_a_database_that_is_newer_than_the_program_is_not_served(engine: Engine, url: str) -> None:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
+from worker.jobs.errors import ErrorCode
 from worker.jobs.job import Job
 from worker.jobs.lanes import OWN_LANES
 from worker.jobs.states import JobStatus
@@ -63,6 +64,19 @@ class MemoryOverview(ABC):
             if job.is_waiting and job.user_id == user_id
         ]
         return [job_id for *_, job_id in sorted(own)][:limit]
+
+    def failed(self, code: ErrorCode, since: timedelta, *, limit: int) -> Sequence[str]:
+        jobs, now = self._all()
+        found = [
+            (job.completed_at, job.job_id)
+            for job in jobs
+            if job.status is JobStatus.FAILED
+            and job.error_code is code
+            and job.completed_at is not None
+            and job.completed_at > now - since
+            and not job.is_chunk
+        ]
+        return [job_id for _, job_id in sorted(found)][:limit]
 
     def backlog(self, lane: str, engine_version: str) -> Backlog | None:
         jobs, now = self._all()

@@ -111,6 +111,20 @@ class FirestoreOverview:
                     found.append((-(_number(_read(job, "priority")) or 0.0), since, job.id))
         return [job_id for *_, job_id in sorted(found)][:limit]
 
+    def failed(self, code: ErrorCode, since: timedelta, *, limit: int) -> Sequence[str]:
+        recent = FieldFilter("completedAt", ">", datetime.now(UTC) - since)
+        found = (
+            self._jobs.where(filter=FieldFilter("errorCode", "==", code.value))
+            .where(filter=recent)
+            .order_by("completedAt")
+            .select(["status", "bundleId"])
+        )
+        return [
+            job.id
+            for job in self._stream(found.limit(limit))
+            if _read(job, "status") == JobStatus.FAILED.value and not _read(job, "bundleId")
+        ]
+
     def backlog(self, lane: str, engine_version: str) -> Backlog | None:
         theirs = (
             self._queued()

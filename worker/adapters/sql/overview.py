@@ -81,6 +81,20 @@ class SqlOverview:
             .limit(limit)
         )
 
+    def failed(self, code: ErrorCode, since: timedelta, *, limit: int) -> Sequence[str]:
+        now = self._rows(select(self._now_column()))[0].now
+        return self._ids(
+            select(jobs.c.job_id)
+            .where(
+                jobs.c.completed_at > now - since,
+                jobs.c.status == JobStatus.FAILED.value,
+                jobs.c.error_code == code.value,
+                _ALONE,
+            )
+            .order_by(jobs.c.completed_at, jobs.c.job_id)
+            .limit(limit)
+        )
+
     def backlog(self, lane: str, engine_version: str) -> Backlog | None:
         theirs = and_(_CLAIMABLE, jobs.c.lane == lane, jobs.c.engine_version == engine_version)
         oldest = (

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 #: Alembic to learn that there is nothing to do.
 HEAD = "0004"
 
+#: What this program works on: its own, and what the next release makes of it.
+_SERVED = (HEAD, f"{int(HEAD) + 1:04}")
+
 #: The revision of tables that were made before there were revisions.
 _UNVERSIONED = "0001"
 
@@ -38,9 +41,11 @@ def revision_of(connection: Connection) -> str | None:
 
 
 def require_head(connection: Connection) -> None:
-    """Raises ``SchemaMismatch`` unless the database has the revision that this code needs."""
+    """Raises ``SchemaMismatch`` unless the database has the revision that this code needs, or the
+    next one: that has only grown, so that a release can be taken back without undoing it.
+    """
     found = revision_of(connection)
-    if found == HEAD:
+    if found in _SERVED:
         return
     if found is not None and found > HEAD:
         raise SchemaMismatch(
@@ -67,7 +72,7 @@ def migrate(connection: Connection, revision: str = "head") -> tuple[str | None,
         connection.execute(text("SET LOCAL statement_timeout = 0"))
         connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
     before = revision_of(connection)
-    if revision == "head" and before == HEAD:
+    if revision == "head" and before in _SERVED:
         return before, before
     _run(connection, before, revision)
     return before, revision_of(connection)

@@ -11,6 +11,7 @@ from worker.entrypoints.cli.failures import Failed, Interrupted, explain
 from worker.entrypoints.cli.jobs import cancel, replay, status, submit
 from worker.entrypoints.cli.maintenance import pause, resume, sweep
 from worker.entrypoints.cli.migrate import migrate
+from worker.entrypoints.cli.replaying import replay_failed
 from worker.entrypoints.cli.run import run
 from worker.entrypoints.cli.scaling import scale
 from worker.entrypoints.cli.servers import control, poll, poll_slot, serve
@@ -71,6 +72,7 @@ for command in (
     submit,
     status,
     replay,
+    replay_failed,
     cancel,
     candles,
     serve,
