@@ -94,7 +94,7 @@ def test_the_documentation_describes_a_submission(control: Control) -> None:
         "engineVersion",
         "timeoutSeconds",
     }
-    assert set(body["examples"]) == {"wheel", "smaCross"}
+    assert set(body["examples"]) == {"ownPrices", "wheel", "smaCross"}
     assert set(paths) == {
         "/events/firestore",
         "/tasks/sweep",

@@ -29,7 +29,24 @@ _CROSSOVER = {
     "parameters": {"fast": 50, "slow": 200},
     "execution": {"feeRate": 0.0005, "stopLoss": 0.1},
 }
+_OWN_PRICES = {
+    "strategyId": "smaCross",
+    "symbol": "EXAMPLE",
+    "label": "Prices of its own",
+    "startDate": "2024-01-01",
+    "endDate": "2024-12-31",
+    "startingCapital": 10_000,
+    "pricePath": [
+        *(100, 101, 103, 102, 104, 107, 106, 109, 111, 110, 108, 105, 103, 104, 101),
+        *(98, 97, 99, 101, 100, 103, 106, 108, 107, 110, 113, 112, 115, 118, 117),
+    ],
+    "parameters": {"fast": 2, "slow": 5},
+}
 EXAMPLES: dict[str, Any] = {
+    "ownPrices": {
+        "summary": "A crossover on prices that come with the request",
+        "value": {"configUsed": _OWN_PRICES},
+    },
     "wheel": {
         "summary": "Sell puts at a delta of 0.3 and calls 2 % out of the money",
         "value": {"configUsed": _WHEEL},
