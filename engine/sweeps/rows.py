@@ -30,7 +30,7 @@ class VariantError(NamedTuple):
 class RegimeCycles:
     """Completed cycles that one regime dominates, and their average return; 0.0 without any."""
 
-    count: int
+    completed: int
     avg_return: float
 
 

@@ -60,7 +60,7 @@ def assert_same_regimes(row: SweepRow, single: BacktestResult) -> None:
     assert tuple(one.avg_return for one in row.regimes) == averages
     for name, found in row.regimes._asdict().items():
         of_it = [c for c in single.cycles if c.completed and c.dominant_regime == name]
-        assert found.count == len(of_it)
+        assert found.completed == len(of_it)
 
 
 @pytest.mark.parametrize("bars", [1, 2, 63, 64, 65, 700, 1024, 1025, 2048, 3_500])
@@ -70,7 +70,7 @@ def test_signal_strategies_equal_their_single_runs(bars: int) -> None:
     rows = assert_equals_single_runs(base, variants, candles)
     assert len(rows) > 60
     if bars > 1000:
-        dominated = np.array([[regime.count for regime in row.regimes or ()] for row in rows])
+        dominated = np.array([[regime.completed for regime in row.regimes or ()] for row in rows])
         assert (dominated.sum(axis=0) > 0).all()
 
 
@@ -88,7 +88,7 @@ def test_wheels_equal_their_single_runs() -> None:
     ]
     rows = assert_equals_single_runs(base, variants, candles, threads=2)
     assert len(rows) > 40
-    assert sum(regime.count for row in rows for regime in row.regimes or ()) > 20
+    assert sum(regime.completed for row in rows for regime in row.regimes or ()) > 20
 
 
 def test_portfolios_equal_their_single_runs() -> None:
