@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from engine.kernel_code.places import library_path
+from engine.kernel_code.places import library_path, source_hash
 from engine.kernel_code.prepared import Library, PreparedKernel, load
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -26,7 +26,9 @@ def _library() -> Library | None:
     chosen = os.environ.get("ENGINE_KERNELS", "")
     if IS_PLAIN or chosen == "off":
         return None
-    return Library({}) if chosen == "collect" else load(Path(chosen) if chosen else library_path())
+    if chosen == "collect":
+        return Library({})
+    return load(Path(chosen) if chosen else library_path(), source_hash())
 
 
 #: The library that kernels come from, if there is one.
@@ -69,8 +71,8 @@ class _BuiltIn:
 
         made = intrinsic(self._make())
         context = cpu_target.typing_context
-        context.refresh()  # type: ignore[no-untyped-call]
-        return context.resolve_value_type(made)  # type: ignore[no-untyped-call]
+        context.refresh()
+        return context.resolve_value_type(made)
 
 
 def built_in(make: Callable[[], Any]) -> Callable[[F], F]:

@@ -1,6 +1,7 @@
 """Compile every kernel of the engine as a worker would call it: a library, and numba's own cache.
 
 usage: ENGINE_KERNELS=collect bake_kernels.py --samples DIRECTORY --examples DIRECTORY
+                              [--library FILE | --cache-only]
 
 Both go into NUMBA_CACHE_DIR, or where this user's compiled code is kept. A worker takes its kernels
 from the library and needs no compiler; the cache is for what the library turns out not to hold.
@@ -23,7 +24,7 @@ from typing import Any
 import engine
 from engine import _jit, parse_config, required_series, run_sweep
 from engine.kernel_code.building import Calls, build
-from engine.kernel_code.places import library_path
+from engine.kernel_code.places import library_path, source_hash
 from engine.kernel_code.prepared import PreparedKernel
 from engine.sweep import Figures
 from worker.adapters.candle_files import CandleFiles
@@ -176,6 +177,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--samples", type=Path, required=True)
     parser.add_argument("--examples", type=Path, required=True)
+    parser.add_argument("--library", type=Path, default=library_path())
+    parser.add_argument("--cache-only", action="store_true", help="make no library")
     arguments = parser.parse_args()
     if _jit.LIBRARY is None or os.environ.get("ENGINE_KERNELS") != "collect":
         raise SystemExit("ENGINE_KERNELS must be collect")
@@ -194,8 +197,10 @@ def main() -> None:
     if unreached:
         raise SystemExit(f"no configuration calls {', '.join(unreached)}")
     print(f"{len(forms)} kernels, {sum(forms.values())} forms")
-    build(calls, library_path())
-    print(f"{len(calls)} forms in {library_path().name}, {library_path().stat().st_size:,} bytes")
+    if arguments.cache_only:
+        return
+    build(calls, arguments.library, source_hash())
+    print(f"{len(calls)} forms in a library of {arguments.library.stat().st_size:,} bytes")
 
 
 if __name__ == "__main__":

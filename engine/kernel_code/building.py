@@ -16,17 +16,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import llvmlite.binding as llvm
+import llvmlite.binding as llvm  # type: ignore[import-untyped]
 import numba
 import numpy as np
-from llvmlite import ir  # type: ignore[import-untyped]
-from numba.core import types
+from llvmlite import ir
 from numba.core.registry import cpu_target
 from numba.np.numpy_support import as_dtype
 
 from engine.kernel_code.compiled import compiled
 from engine.kernel_code.prepared import LIST, RELEASE, PreparedKernel
 from engine.kernel_code.slots import kind_of
+
+#: numba tells nobody the types of its own.
+types: Any = numba.core.types
+typeof: Any = numba.typeof
 
 #: Linkers, in the order in which they are tried, and what makes each write a shared object.
 LINKERS = (("ld", "-shared"), ("cc", "-shared", "-nostdlib"))
@@ -112,7 +115,7 @@ class Calls:
     def note(self, kernel: PreparedKernel, arguments: Sequence[Any]) -> None:
         """Keep the form that this call needs."""
         kinds = tuple(map(kind_of, arguments))
-        signature = tuple(_writable(numba.typeof(argument)) for argument in arguments)
+        signature = tuple(_writable(typeof(argument)) for argument in arguments)
         call = self._calls.setdefault((kernel.name, kinds), Call(kernel, kinds, signature))
         arrays = [array for argument in arguments for array in _arrays_in(argument)]
         call.only_read |= {i for i, array in enumerate(arrays) if not array.flags.writeable}
@@ -142,8 +145,8 @@ def _writable(kind: Any) -> Any:
     return kind
 
 
-def build(calls: Calls, path: Path) -> None:
-    """Write the library of some calls to ``path``, in one move.
+def build(calls: Calls, path: Path, sources: str) -> None:
+    """Write the library of some calls to ``path``, in one move; ``sources`` is what it is made of.
 
     Raises:
         RuntimeError: there is no linker, or a kernel needs more than a library can have.
@@ -172,7 +175,7 @@ def build(calls: Calls, path: Path) -> None:
                 "onlyRead": sorted(call.only_read),
             }
         )
-    whole.link_in(llvm.parse_assembly(_list_of(entries)))
+    whole.link_in(llvm.parse_assembly(_list_of({"sources": sources, "forms": entries})))
     _keep_only(whole, {LIST, RELEASE, *(str(entry["symbol"]) for entry in entries)})
     _link(_object_code(whole), path)
 
@@ -268,9 +271,9 @@ def _result(kind: Any) -> Any:
     return codes[kind]
 
 
-def _list_of(entries: Sequence[dict[str, Any]]) -> str:
-    """The list of forms as a module with one constant."""
-    text = bytearray(json.dumps(entries).encode() + b"\0")
+def _list_of(content: dict[str, Any]) -> str:
+    """What the library says of itself, as a module with one constant."""
+    text = bytearray(json.dumps(content).encode() + b"\0")
     module = ir.Module(LIST)
     constant = ir.GlobalVariable(module, ir.ArrayType(ir.IntType(8), len(text)), LIST)
     constant.global_constant = True

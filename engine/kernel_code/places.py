@@ -27,5 +27,5 @@ def code_directory() -> Path:
 
 
 def library_path() -> Path:
-    """The library of kernels that belongs to these very sources."""
-    return code_directory() / f"kernels-{source_hash()}.so"
+    """Where a library of kernels is looked for."""
+    return code_directory() / "kernels.so"

@@ -79,8 +79,8 @@ class Library:
             self.on_miss(kernel, arguments)
 
 
-def load(path: Path) -> Library | None:
-    """The library of a file; None where there is none.
+def load(path: Path, sources: str) -> Library | None:
+    """The library of a file; None where there is none, or one that was made of other sources.
 
     Raises:
         OSError: it is no library that this machine can load.
@@ -88,11 +88,14 @@ def load(path: Path) -> Library | None:
     if not path.is_file():
         return None
     code = ctypes.CDLL(str(path))
+    content = json.loads(ctypes.string_at(ctypes.addressof(ctypes.c_char.in_dll(code, LIST))))
+    if content["sources"] != sources:
+        return None
     release = getattr(code, RELEASE)
     release.argtypes = (ctypes.c_void_p,)
     release.restype = None
     forms: dict[str, dict[tuple[str, ...], Form]] = {}
-    for entry in json.loads(ctypes.string_at(ctypes.addressof(ctypes.c_char.in_dll(code, LIST)))):
+    for entry in content["forms"]:
         form = Form(entry, getattr(code, entry["symbol"]), release)
         forms.setdefault(entry["kernel"], {})[tuple(entry["kinds"])] = form
     return Library(forms)
