@@ -4,6 +4,7 @@ import base64
 import json
 import shutil
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,15 @@ class Browser:
         element = self._find(selector)
         self._call("POST", f"/element/{element}/clear", {})
         self._call("POST", f"/element/{element}/value", {"text": text})
+
+    def switch_to_new_window(self) -> None:
+        """Go to the window that was opened from this one, as soon as it is there."""
+        here = self._call("GET", "/window")
+        deadline = time.monotonic() + BOUND_SECONDS
+        while not (others := [window for window in self.windows() if window != here]):
+            assert time.monotonic() < deadline, "no window was opened"
+            time.sleep(0.02)
+        self.switch(others[0])
 
     def windows(self) -> list[str]:
         return list(self._call("GET", "/window/handles"))

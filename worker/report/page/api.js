@@ -1,6 +1,10 @@
 // Talks to the service this page came from. The token lives in this module's memory and nowhere else.
 
 let token = "";
+let session = new AbortController();
+
+/** Raised for an answer that comes after its user has signed out or in: nobody may see it. */
+export class Superseded extends Error {}
 
 /** Raised for every answer that is not a success; `problem` is the service's problem document. */
 export class Refused extends Error {
@@ -12,6 +16,8 @@ export class Refused extends Error {
 }
 
 export function setToken(text) {
+  session.abort();
+  session = new AbortController();
   token = text.trim().replace(/^Bearer\s+/i, "");
 }
 
@@ -33,9 +39,7 @@ export function tokenUser() {
   }
 }
 
-export async function get(path) {
-  return (await request(path)).json();
-}
+export const get = (path) => request(path, {}, (answer) => answer.json());
 
 export async function post(path, body) {
   const options = { method: "POST" };
@@ -43,12 +47,12 @@ export async function post(path, body) {
     options.headers = { "Content-Type": "application/json" };
     options.body = JSON.stringify(body);
   }
-  return (await request(path, options)).json();
+  return request(path, options, (answer) => answer.json());
 }
 
 /** Opens what a link without a token cannot: the answer, as a page of its own. */
 export async function openPage(path) {
-  const page = await (await request(path)).blob();
+  const page = await request(path, {}, (answer) => answer.blob());
   const address = URL.createObjectURL(page);
   const link = document.createElement("a");
   link.href = address;
@@ -58,21 +62,22 @@ export async function openPage(path) {
   setTimeout(() => URL.revokeObjectURL(address), 60_000);
 }
 
-async function request(path, options = {}) {
-  const headers = { ...options.headers };
-  if (token) headers.Authorization = `Bearer ${token}`;
-  let answer;
+async function request(path, options, read) {
+  const { signal } = session;
   try {
-    answer = await fetch(path, { ...options, headers, credentials: "omit", cache: "no-store" });
-  } catch {
+    return await read(await accepted(path, { ...options, signal }));
+  } catch (error) {
+    if (signal.aborted) throw new Superseded();
+    if (error instanceof Refused) throw error;
     throw new Refused(0, { detail: "The service does not answer." });
   }
+}
+
+async function accepted(path, options) {
+  const headers = { ...options.headers };
+  if (token) headers.Authorization = `Bearer ${token}`;
+  const answer = await fetch(path, { ...options, headers, credentials: "omit", cache: "no-store" });
   if (answer.ok) return answer;
-  let problem = {};
-  try {
-    problem = await answer.json();
-  } catch {
-    // Not one of ours: a proxy's page, perhaps. The status has to do.
-  }
-  throw new Refused(answer.status, problem);
+  // What is no problem document is not ours: a proxy's page, perhaps. The status has to do.
+  throw new Refused(answer.status, await answer.json().catch(() => ({})));
 }

@@ -1,6 +1,6 @@
 // The page: who is signed in, what is shown, and how often it is read again.
 
-import { hasToken, setToken, tokenUser } from "./api.js";
+import { Superseded, hasToken, setToken, tokenUser } from "./api.js";
 import { showBacktests, showOlderBacktests } from "./backtests.js";
 import { showBundles, showOlderBundles } from "./bundles.js";
 import { byId } from "./dom.js";
@@ -24,8 +24,9 @@ async function refresh() {
     showSignedIn();
     if (byId("notice").dataset.lasts !== "yes") tell("");
   } catch (error) {
-    if (error.status === 401) return showSignIn(hasToken() ? error.message : "");
-    tell(error.message, { bad: true });
+    if (error instanceof Superseded) next = 0;
+    else if (error.status === 401) return showSignIn(hasToken() ? error.message : "");
+    else tell(error.message, { bad: true });
   } finally {
     reading = false;
   }
@@ -38,6 +39,7 @@ async function act(action) {
     await action();
     tell("");
   } catch (error) {
+    if (error instanceof Superseded) return;
     if (error.status === 401) return showSignIn(error.message);
     tell(error.message, { bad: true, lasts: true });
   }
