@@ -24,6 +24,8 @@ from worker.services.bundles.admission import BundleAdmission, Examined
 
 logger = logging.getLogger(__name__)
 
+TOO_LONG = JobFailure(ErrorCode.INVALID_CONFIG, "The bundle's document is too long.")
+
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
@@ -62,15 +64,22 @@ class Expansion:
                 seen = again
                 continue
             except RecordRefused as error:
-                logger.error(
-                    "the store cannot hold an expanded bundle: %s",
-                    error,
-                    extra={"event": "expansion_impossible", "bundle_id": seen.bundle.bundle_id},
-                )
-                return seen
+                return self._too_long(seen, error)
             _log(after.bundle)
             return after
         return seen
+
+    def _too_long(self, seen: BundleSnapshot, error: RecordRefused) -> BundleSnapshot:
+        """End a bundle beside which its store has no room for an expansion."""
+        logger.error(
+            "the store cannot hold an expanded bundle: %s",
+            error,
+            extra={"event": "expansion_impossible", "bundle_id": seen.bundle.bundle_id},
+        )
+        try:
+            return self._store.commit_bundle(seen, bundle_transitions.refuse(seen.bundle, TOO_LONG))
+        except (Conflict, RecordRefused):
+            return seen
 
     def _plan(self, seen: BundleSnapshot) -> _Plan:
         bundle = seen.bundle
