@@ -228,9 +228,6 @@ grant_account() {
 }
 grant_account backtest-worker "serviceAccount:$(account backtest-deploy)" roles/iam.serviceAccountUser
 grant_account backtest-control "serviceAccount:$(account backtest-deploy)" roles/iam.serviceAccountUser
-# Signs its own addresses for downloads.
-grant_account backtest-control "serviceAccount:$(account backtest-control)" \
-  roles/iam.serviceAccountTokenCreator
 # Identity tokens of the push account are made by Pub/Sub.
 grant_account backtest-push "serviceAccount:$pubsub_agent" roles/iam.serviceAccountTokenCreator
 

@@ -203,7 +203,6 @@ def test_accounts_may_do_their_work_and_nothing_else(gcloud: FakeGcloud) -> None
         },
         "backtest-control": {
             "roles/datastore.user",
-            "roles/iam.serviceAccountTokenCreator",
             "roles/pubsub.publisher",
             "roles/storage.objectUser",
             "roles/storage.objectViewer",
