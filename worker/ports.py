@@ -158,9 +158,13 @@ class JobStore(JobSearch, JobCounts, Switches, Protocol):
     def commit(
         self, seen: Snapshot, change: JobChange, result: ResultRecord | None = None
     ) -> Snapshot:
-        """Write ``change``, and create ``result`` in the same commit.
+        """Write ``change``, and in the same commit make the stored result that of the job's state.
 
-        Raises ``Conflict`` if the job was written since ``seen``, or a result already exists.
+        ``result`` takes the place of one that is left where a person queued a completed job by
+        hand; a change that ends the job ``failed`` removes such a one. Nothing is written, and
+        nothing of the result, unless the guard holds.
+
+        Raises ``Conflict`` if the job was written since ``seen``.
         """
 
     def result(self, job_id: str) -> ResultRecord | None:

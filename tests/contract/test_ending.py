@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.support.jobs import (
+    WANTED,
     a_result,
     a_running_job,
     an_admitted_job,
@@ -79,23 +80,21 @@ def test_a_failed_job_has_no_result(store: JobStore) -> None:
     assert store.result("j1") is None
 
 
-def test_if_the_result_cannot_be_created_the_job_does_not_end(store: JobStore) -> None:
-    """The guard on the job holds, the second write fails: neither must be seen."""
+def test_a_result_of_another_job_is_refused_and_neither_is_written(store: JobStore) -> None:
     store.create(an_admitted_job("j0"))
     first = claim_best(store)
     assert first is not None
     finish(store, first)
     running = a_running_job(store, "j1")
     before = read(store, "j1")
-    taken = a_result("j0", result_digest="sha256:other")
 
-    with pytest.raises(Conflict):
+    with pytest.raises(RecordRefused):
         store.commit(
             running,
             transitions.complete(
                 running.job, running.job.hold(), result_digest="sha256:other", duration_ms=1
             ),
-            taken,
+            a_result("j0", result_digest="sha256:other"),
         )
 
     after = read(store, "j1")
@@ -103,6 +102,69 @@ def test_if_the_result_cannot_be_created_the_job_does_not_end(store: JobStore) -
     kept = store.result("j0")
     assert kept is not None
     assert kept.result_digest == "sha256:1"
+
+
+def test_no_result_comes_with_a_job_that_does_not_complete(store: JobStore) -> None:
+    running = a_running_job(store)
+
+    with pytest.raises(RecordRefused):
+        store.commit(running, JobChange(progress=0.5), a_result("j1"))
+
+    assert store.result("j1") is None
+    assert read(store, "j1").job.progress == 0.0
+
+
+def queued_by_hand(store: JobStore) -> None:
+    """A person writes nothing but the status of a completed job."""
+    done = finish(store, a_running_job(store))
+    store.commit(done, JobChange(status=JobStatus.QUEUED))
+
+
+def test_a_completed_job_that_is_queued_by_hand_gets_a_new_result(store: JobStore) -> None:
+    queued_by_hand(store)
+    again = claim_best(store)
+    assert again is not None
+    old = store.result("j1")
+
+    done = finish(store, again, result_digest="sha256:new", artifacts={})
+
+    assert old is not None
+    assert old.result_digest == "sha256:1"
+    new = store.result("j1")
+    assert new is not None
+    assert new.result_digest == done.job.result_digest == "sha256:new"
+    assert new.created_at > old.created_at  # type: ignore[operator]
+    assert (read(store, "j1").job, done.job.attempt) == (done.job, 2)
+
+
+def test_if_that_one_fails_the_old_result_goes(store: JobStore) -> None:
+    queued_by_hand(store)
+    stale = read(store, "j1")
+    again = claim_best(store)
+    assert again is not None
+    failed = transitions.fail(
+        again.job, again.job.hold(), code=ErrorCode.TIMEOUT, message="Too slow."
+    )
+
+    with pytest.raises(Conflict):
+        store.commit(replace(again, version=stale.version), failed)
+    assert store.result("j1") is not None
+
+    store.commit(again, failed)
+    assert store.result("j1") is None
+    assert read(store, "j1").job.status is JobStatus.FAILED
+
+
+def test_if_that_one_is_refused_in_the_queue_the_old_result_goes_too(store: JobStore) -> None:
+    queued_by_hand(store)
+
+    refused = store.take_best(
+        WANTED, lambda seen: transitions.reject(seen.job, ErrorCode.CANCELLED, "No.")
+    )
+
+    assert refused is not None
+    assert refused.job.status is JobStatus.FAILED
+    assert store.result("j1") is None
 
 
 def test_if_the_guard_fails_there_is_no_result(store: JobStore) -> None:

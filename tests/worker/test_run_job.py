@@ -362,13 +362,15 @@ def test_a_dart_client_gets_its_own_spelling() -> None:
     assert record.backtest_result["regimeSegments"][0]["regime"] == "MarketRegime.uptrend"
 
 
-def test_a_result_that_was_there_before_is_not_replaced() -> None:
+def test_a_completed_job_that_a_person_queued_by_hand_runs_to_a_new_result() -> None:
     parts = make_worker()
-    patient(parts)
     parts.queue()
-    parts.store._results["j1"] = a_result("j1")
+    parts.store._results["j1"] = a_result("j1", result_digest="sha256:old")
     parts.drain()
-    assert ended(parts) == (JobStatus.FAILED, ErrorCode.ENGINE_ERROR)
+    assert ended(parts) == (JobStatus.COMPLETED, None)
+    result = parts.store.result("j1")
+    assert result is not None
+    assert result.result_digest == parts.job().result_digest != "sha256:old"
 
 
 def test_progress_reaches_the_document_in_mid_run() -> None:

@@ -65,9 +65,9 @@ def test_a_statement_of_its_own_is_committed(driver: Driver, engine: Engine) -> 
     assert driver.one("SELECT id FROM notes WHERE id = 7", ()) is None
 
 
-def test_a_key_that_is_there_already_is_the_callers_to_judge(driver: Driver) -> None:
+def test_a_key_that_is_there_already_is_refused(driver: Driver) -> None:
     driver.one("INSERT INTO notes VALUES (1, 'a') RETURNING id", (), writes=True)
-    with pytest.raises(driver.duplicate):
+    with pytest.raises(RecordRefused):
         driver.one("INSERT INTO notes VALUES (1, 'b') RETURNING id", (), writes=True)
     assert ids(driver) == [1]
 
@@ -167,3 +167,68 @@ def test_a_locked_file_is_a_store_that_does_not_answer(
     write()
     driver.close()
     engine.dispose()
+
+
+def find(driver: Driver) -> tuple[str, list[int]]:
+    driver.one("INSERT INTO notes VALUES (1, 'a') RETURNING id", (), writes=True)
+    return f"SELECT id, body FROM notes WHERE id = {mark_of(driver)}", [1]
+
+
+def mark_of(driver: Driver) -> str:
+    return "?" if driver._embedded else "%s"
+
+
+def test_what_is_found_is_locked_and_written_in_one_transaction(driver: Driver) -> None:
+    row = driver.locked(
+        find(driver),
+        lambda found: [(f"UPDATE notes SET body = '{found[1]}b' WHERE id = 1 RETURNING body", ())],
+    )
+
+    assert row == ("ab",)
+    assert driver.one("SELECT body FROM notes", ()) == ("ab",)
+
+
+def test_if_nothing_is_found_nothing_is_written(driver: Driver) -> None:
+    def write(_: object) -> list[tuple[str, tuple[()]]]:
+        raise AssertionError
+
+    assert driver.locked(("SELECT id FROM notes", ()), write) is None
+    assert ids(driver) == []
+
+
+@pytest.mark.parametrize("error", [LookupError("x"), KeyboardInterrupt()])
+def test_an_error_between_search_and_write_gives_the_lock_back(
+    driver: Driver, error: BaseException
+) -> None:
+    def write(_: object) -> list[tuple[str, tuple[()]]]:
+        raise error
+
+    with pytest.raises(type(error)):
+        driver.locked(find(driver), write)
+
+    assert driver.one("UPDATE notes SET body = 'c' RETURNING body", (), writes=True) == ("c",)
+
+
+@pytest.mark.parametrize("broken", ["search", "write"])
+def test_an_error_of_the_database_in_either_half_leaves_a_connection_that_works(
+    driver: Driver, broken: str
+) -> None:
+    good = find(driver)
+    for _ in range(3):
+        with pytest.raises(StoreUnavailable):
+            driver.locked(
+                ("SELECT nothing FROM nowhere", ()) if broken == "search" else good,
+                lambda _: [("UPDATE nowhere SET body = 'd'", ())],
+            )
+    assert ids(driver) == [1]
+
+
+def test_further_statements_wait_for_the_first_to_find_something(driver: Driver) -> None:
+    add = ("INSERT INTO notes VALUES (7, 'x')", ())
+    update = "UPDATE notes SET body = 'z' WHERE id = 1 RETURNING id"
+    assert driver.all_if_first([(update, ()), add]) is None
+    assert ids(driver) == []
+
+    find(driver)
+    assert driver.all_if_first([(update, ()), add]) == (1,)
+    assert ids(driver) == [1, 7]

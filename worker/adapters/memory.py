@@ -13,6 +13,7 @@ from worker.jobs.changes import changed
 from worker.jobs.errors import Conflict, JobExists, RecordRefused
 from worker.jobs.job import Job, JobChange, ResultRecord, Snapshot, is_job_id
 from worker.jobs.lease import ServerTime
+from worker.jobs.outcomes import leaves_none, require_outcome
 from worker.jobs.retention import with_expiry
 from worker.jobs.states import JobStatus
 from worker.ports import Clock, Page, Pause, Wanted
@@ -73,10 +74,9 @@ class MemoryJobStore(MemoryOverview, MemoryBundles):
             record = self._records.get(seen.job.job_id)
             if record is None or record.revision != seen.version:
                 raise Conflict(seen.job.job_id)
+            require_outcome(seen.job, change, result)
             change = with_expiry(seen, change, self._retention)
             if result is not None:
-                if result.job_id in self._results:
-                    raise Conflict(f"job {result.job_id} has a result already")
                 stored = replace(
                     copy.deepcopy(result), expire_at=change.get("expire_at", result.expire_at)
                 )
@@ -140,6 +140,8 @@ class MemoryJobStore(MemoryOverview, MemoryBundles):
     def _write(self, record: _Record, change: JobChange) -> Snapshot:
         record.job = changed(record.job, change, self._clock.now())
         record.revision += 1
+        if leaves_none(change):
+            self._results.pop(record.job.job_id, None)
         return self._snapshot(record)
 
     def _snapshot(self, record: _Record) -> Snapshot:

@@ -81,6 +81,7 @@ def claim(job: Job, *, lease: Lease) -> JobChange:
         progress=0.0,
         duration_ms=None,
         result_digest=None,
+        expire_at=None,
     )
 
 

@@ -12,7 +12,7 @@ from google.cloud.firestore_v1.types import Write
 
 
 class PlainDataBatch(WriteBatch):
-    """A batch that creates documents with one large field of plain data."""
+    """A batch that writes whole documents with one large field of plain data."""
 
     def create_around(
         self, reference: DocumentReference, document: Mapping[str, Any], large: str
@@ -22,9 +22,27 @@ class PlainDataBatch(WriteBatch):
         Raises:
             TypeError, ValueError: as :func:`fill`.
         """
-        self.create(reference, {name: document[name] for name in document if name != large})
+        self.create(reference, _around(document, large))
+        self._fill_in(document, large)
+
+    def set_around(
+        self, reference: DocumentReference, document: Mapping[str, Any], large: str
+    ) -> None:
+        """The same as ``set``: whatever was there is gone.
+
+        Raises:
+            TypeError, ValueError: as :func:`fill`.
+        """
+        self.set(reference, _around(document, large))
+        self._fill_in(document, large)
+
+    def _fill_in(self, document: Mapping[str, Any], large: str) -> None:
         if large in document:
             fill(Write.pb(self._write_pbs[-1]).update.fields[large], document[large])
+
+
+def _around(document: Mapping[str, Any], large: str) -> dict[str, Any]:
+    return {name: document[name] for name in document if name != large}
 
 
 def fill(empty: Any, value: Any) -> None:

@@ -33,6 +33,7 @@ from worker.adapters.plain import note
 from worker.jobs.changes import changed
 from worker.jobs.errors import Conflict, JobExists, RecordRefused, StoreUnavailable
 from worker.jobs.job import Job, JobChange, ResultRecord, Snapshot, is_job_id
+from worker.jobs.outcomes import leaves_none, require_outcome
 from worker.jobs.retention import with_expiry
 from worker.jobs.states import JobStatus
 from worker.ports import Page, Wanted
@@ -138,6 +139,7 @@ class FirestoreJobStore(FirestoreOverview, FirestoreSwitches, FirestoreBundles):
         self, seen: Snapshot, change: JobChange, result: ResultRecord | None = None
     ) -> Snapshot:
         job_id = seen.job.job_id
+        require_outcome(seen.job, change, result)
         change = with_expiry(seen, change, self._retention)
         if result is not None:
             result = replace(result, expire_at=change.get("expire_at", result.expire_at))
@@ -150,9 +152,9 @@ class FirestoreJobStore(FirestoreOverview, FirestoreSwitches, FirestoreBundles):
             )
             if result is not None:
                 document = result_document(result, of_chunk=seen.job.is_chunk)
-                batch.create_around(
-                    self._results.document(result.job_id), document, "backtestResult"
-                )
+                batch.set_around(self._results.document(job_id), document, "backtestResult")
+            elif leaves_none(change):
+                batch.delete(self._results.document(job_id))
         written = self._send(batch, job_id)
         after = changed(seen.job, change, utc(written.server_time))
         return Snapshot(after, written.at, utc(written.at))

@@ -6,7 +6,7 @@ everything else uses the transactions of :mod:`connection`.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,6 +22,16 @@ _AT_HAND = 4
 
 Parameters = Sequence[Any]
 Record = tuple[Any, ...]
+#: The text and what fills its placeholders.
+Statement = tuple[str, Parameters]
+
+
+def _in_turn(cursor: Any, statements: Sequence[Statement]) -> Record | None:
+    row: Record | None = cursor.execute(*statements[0]).fetchone()
+    if row is not None:
+        for statement in statements[1:]:
+            cursor.execute(*statement)
+    return row
 
 
 class Driver:
@@ -30,9 +40,7 @@ class Driver:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         module = engine.dialect.loaded_dbapi
-        #: A key that was there already; nothing was written.
-        self.duplicate: type[Exception] = module.IntegrityError
-        self._refused: type[Exception] = module.DataError
+        self._refused: tuple[type[Exception], ...] = (module.DataError, module.IntegrityError)
         self._error: type[Exception] = module.Error
         self._embedded = engine.dialect.name == "sqlite"
         self._idle: list[tuple[PoolProxiedConnection, float]] = []
@@ -42,8 +50,8 @@ class Driver:
     def transaction(self) -> Iterator[Any]:
         """A cursor in a transaction that is committed at the end of the block.
 
-        An exception in the block undoes it. ``duplicate`` passes as it is; other errors of the
-        database become those of the store, ``OutcomeUnknown`` if the commit had been sent.
+        An exception in the block undoes it. Errors of the database become those of the store,
+        ``OutcomeUnknown`` if the commit had been sent.
         """
         committing = False
         with self._connection() as pooled:
@@ -70,6 +78,62 @@ class Driver:
             except Exception as error:
                 self._undo(pooled)
                 meaning = self._meaning(error, lost=not pooled.is_valid and writes)
+                if meaning is None:
+                    raise
+                raise meaning from error
+        return row
+
+    def all_if_first(self, statements: Sequence[Statement]) -> Record | None:
+        """Statements that write, in one transaction; the first row of the first one.
+
+        If that one has none, the others are not carried out.
+        """
+        if len(statements) == 1:
+            return self.one(*statements[0], writes=True)
+        with self.transaction() as cursor:
+            return _in_turn(cursor, statements)
+
+    def locked(
+        self, find: Statement, write: Callable[[Record], Sequence[Statement]]
+    ) -> Record | None:
+        """What ``write`` says of the row that ``find`` gives and locks, in one transaction.
+
+        Gives the first row of the first statement; ``None`` if there was nothing to find.
+        """
+        if self._embedded:
+            with self.transaction() as cursor:
+                found = cursor.execute(*find).fetchone()
+                return None if found is None else _in_turn(cursor, write(found))
+        return self._locked_in_two_trips(find, write)
+
+    def _locked_in_two_trips(
+        self, find: Statement, write: Callable[[Record], Sequence[Statement]]
+    ) -> Record | None:
+        """With a server far away every statement waits for its answer, so BEGIN goes out together
+        with the search and COMMIT with the write, which the lock lets succeed.
+        """
+        committing = False
+        row: Record | None = None
+        with self._connection() as pooled:
+            connection: Any = pooled.dbapi_connection
+            try:
+                cursor = connection.cursor(binary=True)
+                with connection.pipeline():
+                    connection.execute("BEGIN")
+                    cursor.execute(*find)
+                found = cursor.fetchone()
+                if found is None:
+                    connection.execute("COMMIT")
+                    return None
+                [statement] = write(found)
+                committing = True
+                with connection.pipeline():
+                    cursor.execute(*statement)
+                    connection.execute("COMMIT")
+                row = cursor.fetchone()
+            except BaseException as error:
+                self._undo(pooled)
+                meaning = self._meaning(error, lost=not pooled.is_valid and committing)
                 if meaning is None:
                     raise
                 raise meaning from error
@@ -140,9 +204,7 @@ class Driver:
 
         ``lost``: the connection broke after the write had been sent.
         """
-        if isinstance(error, self.duplicate):
-            return None
-        if isinstance(error, (self._refused, OverflowError, UnicodeError)):
+        if isinstance(error, (*self._refused, OverflowError, UnicodeError)):
             return RecordRefused(told(error))
         if isinstance(error, self._error):
             return (OutcomeUnknown if lost else StoreUnavailable)(told(error))

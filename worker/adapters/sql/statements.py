@@ -4,16 +4,15 @@ Every statement reads or writes whole rows by position; what a value is to the d
 its column's type in :mod:`tables`.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Boolean, Table
+from sqlalchemy import Table
 
+from worker.adapters.sql.rows import COLUMNS
 from worker.adapters.sql.tables import jobs, results
-from worker.adapters.sql.types import JsonText, UtcTime, dump_json
+from worker.adapters.sql.types import JsonText, UtcTime, dump_json, utc_text
 from worker.jobs.errors import RecordRefused
 from worker.jobs.lease import ServerTime
 
@@ -24,7 +23,6 @@ Convert = Callable[[Any], Any]
 #: The text and what fills its placeholders.
 Statement = tuple[str, list[Any]]
 
-_COLUMNS = ", ".join(column.name for column in jobs.columns)
 _CLOCK = "(SELECT clock_timestamp() AS now) AS clock"
 
 
@@ -38,7 +36,6 @@ class Statements:
     def __init__(self, embedded: bool) -> None:
         self._embedded = embedded
         self._mark = "?" if embedded else "%s"
-        self._read = tuple((column.name, _reader(column.type, embedded)) for column in jobs.columns)
         self._write: dict[str, dict[str, Convert | None]] = {
             table.name: {column.name: _writer(column.type, embedded) for column in table.columns}
             for table in (jobs, results)
@@ -47,13 +44,6 @@ class Statements:
         self._insert = cache(self._insert_text)
         #: One job by its id.
         self.get = f"SELECT {self._seen()} FROM backtest_jobs WHERE job_id = {self._mark}"
-
-    def job_columns(self, row: Sequence[Any]) -> dict[str, Any]:
-        """A row's values by column, as Python has them."""
-        return {
-            name: convert(value) if convert is not None and value is not None else value
-            for (name, convert), value in zip(self._read, row, strict=False)
-        }
 
     def best(self, lane: str, versions: Sequence[str]) -> Statement:
         """The first of the queue that nobody else is about to take; locked where rows can be."""
@@ -73,9 +63,13 @@ class Statements:
         sql = self._update(tuple(row), timed, wakes)
         return sql, [*self._values("backtest_jobs", row), job_id, revision]
 
-    def insert_result(self, row: Mapping[str, Any]) -> Statement:
-        """A result by itself."""
+    def put_result(self, row: Mapping[str, Any]) -> Statement:
+        """A result by itself, in place of whatever was there."""
         return self._insert(tuple(row)), self._values("backtest_results", row)
+
+    def drop_result(self, job_id: str) -> Statement:
+        """No result from now on."""
+        return f"DELETE FROM backtest_results WHERE job_id = {self._mark}", [job_id]
 
     def update_with_result(
         self, job_id: str, revision: int, row: Mapping[str, Any], result: Mapping[str, Any]
@@ -89,8 +83,20 @@ class Statements:
             [*parameters, *self._values("backtest_results", result)],
         )
 
+    def update_without_result(
+        self, job_id: str, revision: int, row: Mapping[str, Any]
+    ) -> Statement:
+        """PostgreSQL: the same with a result removed, if there is one."""
+        update, parameters = self.update(job_id, revision, row)
+        return (
+            f"WITH written AS ({update}), gone AS (DELETE FROM backtest_results USING written "
+            "WHERE job_id = %s) SELECT now FROM written",
+            [*parameters, job_id],
+        )
+
     def _seen(self) -> str:
-        return _COLUMNS if self._embedded else f"{_COLUMNS}, clock_timestamp()"
+        columns = ", ".join(COLUMNS)
+        return columns if self._embedded else f"{columns}, clock_timestamp()"
 
     def _best(self, versions: str, locking: str) -> str:
         return (
@@ -126,7 +132,10 @@ class Statements:
 
     def _insert_text(self, names: tuple[str, ...]) -> str:
         marks = ", ".join(self._mark for _ in names)
-        return f"INSERT INTO backtest_results ({', '.join(names)}) VALUES ({marks})"
+        return (
+            f"INSERT INTO backtest_results ({', '.join(names)}) VALUES ({marks})"
+            f"{_in_place_of(names)}"
+        )
 
     @staticmethod
     @cache
@@ -138,33 +147,22 @@ class Statements:
         ]
         return (
             f"kept AS (INSERT INTO backtest_results ({', '.join(names)}) "
-            f"SELECT {', '.join(values)} FROM written)"
+            f"SELECT {', '.join(values)} FROM written{_in_place_of(names)})"
         )
+
+
+def _in_place_of(names: tuple[str, ...]) -> str:
+    taken = ", ".join(f"{name} = excluded.{name}" for name in names if name != "job_id")
+    return f" ON CONFLICT (job_id) DO UPDATE SET {taken}"
 
 
 def _cast(table: Table, name: str) -> str:
     return "::timestamptz" if isinstance(table.c[name].type, UtcTime) else "::text"
 
 
-def _reader(kind: Any, embedded: bool) -> Convert | None:
-    if isinstance(kind, JsonText):
-        return json.loads
-    if isinstance(kind, UtcTime):
-        return datetime.fromisoformat if embedded else _in_utc
-    return bool if isinstance(kind, Boolean) and embedded else None
-
-
 def _writer(kind: Any, embedded: bool) -> Convert | None:
     if isinstance(kind, JsonText):
         return dump_json
     if isinstance(kind, UtcTime) and embedded:
-        return _utc_text
+        return utc_text
     return None
-
-
-def _in_utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)
-
-
-def _utc_text(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")

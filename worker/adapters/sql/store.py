@@ -1,7 +1,6 @@
 """The job store over SQL: every write is one transaction guarded by the row's revision."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,15 +13,17 @@ from worker.adapters.sql.connection import connect, reading, writing
 from worker.adapters.sql.driver import Driver, Record
 from worker.adapters.sql.mapping import job_row, read_job, read_result, result_row
 from worker.adapters.sql.overview import SqlOverview
+from worker.adapters.sql.rows import REVISION, JobRows
 from worker.adapters.sql.schema import HEAD, migrate, require_head, revision_of
-from worker.adapters.sql.statements import CHANNEL, Statements
+from worker.adapters.sql.statements import CHANNEL, Statement, Statements
 from worker.adapters.sql.switches import SqlSwitches
 from worker.adapters.sql.tables import jobs, results
-from worker.adapters.sql.types import UtcTime
+from worker.adapters.sql.types import UtcTime, in_utc
 from worker.adapters.sql.writing import Write, is_claimable
-from worker.jobs.errors import Conflict, JobExists, RecordRefused, StoreError
+from worker.jobs.errors import JobExists, RecordRefused, StoreError
 from worker.jobs.job import Job, JobChange, ResultRecord, Snapshot, is_job_id
 from worker.jobs.lease import ServerTime
+from worker.jobs.outcomes import require_outcome
 from worker.jobs.retention import with_expiry
 from worker.ports import Page, Wanted
 
@@ -40,6 +41,7 @@ class SqlJobStore(SqlOverview, SqlSwitches, SqlBundles):
         self._embedded = self._engine.dialect.name == "sqlite"
         self._driver = Driver(self._engine)
         self._sql = Statements(self._embedded)
+        self._job_rows = JobRows(self._embedded)
         if self._embedded:
             try:
                 self.create_schema()
@@ -87,32 +89,26 @@ class SqlJobStore(SqlOverview, SqlSwitches, SqlBundles):
         return None if row is None else self._snapshot(row)
 
     def take_best(self, wanted: Wanted, decide: Callable[[Snapshot], JobChange]) -> Snapshot | None:
-        sql, parameters = self._sql.best(wanted.lane, wanted.engine_versions)
-        with self._driver.transaction() as cursor:
-            row = cursor.execute(sql, parameters).fetchone()
-            if row is None:
-                return None
+        taken: list[Write] = []
+
+        def write(row: Record) -> list[Statement]:
             seen = self._snapshot(row)
-            write = self._write(seen, decide(seen))
-            return write.done(cursor.execute(*write.update()).fetchone())
+            taken.append(self._write(seen, decide(seen)))
+            return taken[0].statements()
+
+        row = self._driver.locked(self._sql.best(wanted.lane, wanted.engine_versions), write)
+        return taken[0].done(row) if taken else None
 
     def commit(
         self, seen: Snapshot, change: JobChange, result: ResultRecord | None = None
     ) -> Snapshot:
+        require_outcome(seen.job, change, result)
         write = self._write(seen, change)
-        if result is None:
-            return write.done(self._driver.one(*write.update(), writes=True))
-        kept = replace(result, expire_at=write.change.get("expire_at") or result.expire_at)
-        row = result_row(kept, write.clock)
-        try:
-            if not self._embedded:
-                return write.done(self._driver.one(*write.update_with(row), writes=True))
-            with self._driver.transaction() as cursor:
-                after = write.done(cursor.execute(*write.update()).fetchone())
-                cursor.execute(*self._sql.insert_result(row))
-                return after
-        except self._driver.duplicate as error:
-            raise Conflict(f"job {seen.job.job_id} has a result already") from error
+        row = None
+        if result is not None:
+            expire_at = write.change.get("expire_at") or result.expire_at
+            row = result_row(result, write.clock) | {"expire_at": expire_at}
+        return write.done(self._driver.all_if_first(write.statements(row)))
 
     def result(self, job_id: str) -> ResultRecord | None:
         if not is_job_id(job_id):
@@ -153,9 +149,8 @@ class SqlJobStore(SqlOverview, SqlSwitches, SqlBundles):
         return Write(self._sql, seen, with_expiry(seen, change, self._retention), clock)
 
     def _snapshot(self, row: Record) -> Snapshot:
-        columns = self._sql.job_columns(row)
-        read_at = datetime.now(UTC) if self._embedded else row[-1].astimezone(UTC)
-        return Snapshot(read_job(columns), columns["revision"], read_at)
+        read_at = datetime.now(UTC) if self._embedded else in_utc(row[-1])
+        return Snapshot(self._job_rows.job(row), row[REVISION], read_at)
 
     def _now(self) -> datetime | ColumnElement[datetime]:
         """The store's clock: the server's, or this machine's where the store is a file on it."""

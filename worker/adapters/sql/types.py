@@ -7,6 +7,9 @@ from typing import Any
 from sqlalchemy import DateTime, Dialect, Text
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+#: ``json.dumps`` with these options would make one for every call.
+_ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
+
 
 class UtcTime(TypeDecorator[datetime]):
     """A moment, to the microsecond: ``timestamptz``, or in SQLite a text that sorts by time."""
@@ -49,4 +52,19 @@ class JsonText(TypeDecorator[Any]):
 
 def dump_json(value: Any) -> str:
     """Raises ValueError for a NaN, TypeError for what JSON does not know."""
-    return json.dumps(value, allow_nan=False, separators=(",", ":"))
+    return _ENCODER.encode(value)
+
+
+def from_text(text: str) -> datetime:
+    """A moment as SQLite keeps it."""
+    return datetime.fromisoformat(text)
+
+
+def in_utc(moment: datetime) -> datetime:
+    """A moment as PostgreSQL gives it; connections ask for UTC."""
+    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+
+
+def utc_text(moment: datetime) -> str:
+    """A moment as SQLite keeps it: texts in the order of time."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
