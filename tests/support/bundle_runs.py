@@ -103,7 +103,9 @@ class Workshop:
         return found
 
 
-def open_workshop(directory: Path, *candles: Candles, limits: RunLimits | None = None) -> Workshop:
+def open_workshop(
+    directory: Path, *candles: Candles, limits: RunLimits | None = None, **settings: Any
+) -> Workshop:
     """A worker over these candles, by default ten years of SPY."""
     library = CandleFiles(directory / "candles")
     for series in candles or (walk(2_500, 4),):
@@ -112,7 +114,7 @@ def open_workshop(directory: Path, *candles: Candles, limits: RunLimits | None =
     store = FragileStore(clock)
     artifacts = ParquetFiles(directory / "artifacts")
     services = build_services(
-        laptop_settings(),
+        laptop_settings(**settings),
         store=store,
         doorbell=RecordingDoorbell(),
         candles=library,

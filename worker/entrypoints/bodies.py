@@ -36,9 +36,13 @@ async def bounded_body(request: Request, limit: int) -> bytes | None:
     return bytes(kept) if total <= limit else None
 
 
-def described_body(model: type[BaseModel], examples: Mapping[str, Any]) -> dict[str, Any]:
-    """The OpenAPI description of a JSON body that a handler reads by itself."""
-    content = {"schema": model.model_json_schema(), "examples": dict(examples)}
+def described_body(
+    model: type[BaseModel], examples: Mapping[str, Any], *others: type[BaseModel]
+) -> dict[str, Any]:
+    """The OpenAPI description of a JSON body that a handler reads by itself, as one of models."""
+    schemas = [one.model_json_schema() for one in (model, *others)]
+    schema = {"anyOf": schemas} if others else schemas[0]
+    content = {"schema": schema, "examples": dict(examples)}
     return {"requestBody": {"required": True, "content": {"application/json": content}}}
 
 

@@ -14,12 +14,15 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 
 import engine
 from worker.bootstrap import Services, build_local_sweep, build_sweep
-from worker.entrypoints import control_candles, control_events
+from worker.entrypoints import control_bundles, control_candles, control_estimate, control_events
 from worker.entrypoints.backtest_requests import InvalidFields
 from worker.entrypoints.bodies import MAX_CONFIG_BODY_BYTES
+from worker.entrypoints.bundle_requests import MAX_BUNDLE_BODY_BYTES
 from worker.entrypoints.caller_auth import machine_caller
 from worker.entrypoints.control_backtests import backtests_router
+from worker.entrypoints.control_bundles import bundles_router
 from worker.entrypoints.control_candles import candles_router
+from worker.entrypoints.control_estimate import estimate_router
 from worker.entrypoints.control_events import events_router
 from worker.entrypoints.control_metrics import CONTENT_TYPE, ControlMetrics
 from worker.entrypoints.control_sweep import sweep_router
@@ -36,6 +39,8 @@ from worker.entrypoints.problems import (
 from worker.entrypoints.security_headers import SecurityHeaders
 from worker.entrypoints.user_auth import CurrentUser, administrator, local_user, signed_in_user
 from worker.entrypoints.user_backtests import UserBacktests
+from worker.entrypoints.user_bundles import UserBundles
+from worker.entrypoints.user_estimates import UserEstimates
 from worker.entrypoints.web_page import page_router
 from worker.jobs.errors import Conflict, OutcomeUnknown, StoreUnavailable
 from worker.oidc import (
@@ -95,6 +100,10 @@ def create_control_app(
         BodyLimit,
         limit=MAX_CONFIG_BODY_BYTES,
         exempt=frozenset({control_events.PATH, control_candles.PATH}),
+        limits={
+            control_bundles.PREFIX: MAX_BUNDLE_BODY_BYTES,
+            control_estimate.PATH: MAX_BUNDLE_BODY_BYTES,
+        },
     )
     app.add_middleware(SecurityHeaders)
     announce = {
@@ -109,6 +118,8 @@ def create_control_app(
             current_user,
         )
     )
+    app.include_router(estimate_router(UserEstimates(services), current_user))
+    app.include_router(bundles_router(UserBundles(services, metrics), current_user))
     app.include_router(candles_router(services.candles, administrator(current_user)))
     app.include_router(
         sweep_router(build_sweep(services), metrics, fleet, machine_caller(callers, "sweep"))

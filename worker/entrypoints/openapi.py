@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
+from worker.entrypoints import bundle_examples
 from worker.entrypoints.api_examples import OF_SCHEMAS, WRONG_FIELDS
 from worker.entrypoints.caller_auth import SCHEME as MACHINES
 from worker.entrypoints.security_headers import page_headers
@@ -78,9 +79,10 @@ def completed(schema: dict[str, Any]) -> dict[str, Any]:
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     schemas["Problem"] = _PROBLEM_SCHEMA
-    for name in OF_SCHEMAS.keys() & schemas.keys():
+    shown = OF_SCHEMAS | bundle_examples.OF_SCHEMAS
+    for name in shown.keys() & schemas.keys():
         # Not with the model: FastAPI drops what is null in an example.
-        schemas[name]["examples"] = [OF_SCHEMAS[name]]
+        schemas[name]["examples"] = [shown[name]]
     for operation in operations(schema):
         responses = operation["responses"]
         for requirement in operation.get("security", []):

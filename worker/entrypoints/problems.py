@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -93,24 +94,33 @@ def invalid_fields(errors: list[dict[str, Any]]) -> ProblemResponse:
 class BodyLimit:
     """ASGI middleware that answers 413 to a body longer than ``limit`` bytes.
 
-    Paths in ``exempt`` read their own body and say what becomes of a long one.
+    Paths in ``limits`` have limits of their own. Those in ``exempt`` read their own body and say
+    what becomes of a long one.
     """
 
-    def __init__(self, app: App, limit: int, exempt: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        app: App,
+        limit: int,
+        exempt: frozenset[str] = frozenset(),
+        limits: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
         self.app = app
         self.limit = limit
         self.exempt = exempt
+        self.limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in self.exempt:
             await self.app(scope, receive, send)
             return
-        if _content_length(scope) > self.limit:
-            await self._refuse(scope, receive, send)
+        limit = self.limits.get(scope["path"], self.limit)
+        if _content_length(scope) > limit:
+            await self._refuse(limit, scope, receive, send)
             return
-        await self._count(scope, receive, send)
+        await self._count(limit, scope, receive, send)
 
-    async def _count(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _count(self, limit: int, scope: Scope, receive: Receive, send: Send) -> None:
         received = 0
         answered = False
 
@@ -118,7 +128,7 @@ class BodyLimit:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self.limit:
+            if received > limit:
                 raise _BodyTooLong
             return message
 
@@ -131,10 +141,10 @@ class BodyLimit:
             await self.app(scope, counted, noted)
         except _BodyTooLong:
             if not answered:
-                await self._refuse(scope, receive, send)
+                await self._refuse(limit, scope, receive, send)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = problem_response(413, f"The body may have at most {self.limit} bytes.")
+    async def _refuse(self, limit: int, scope: Scope, receive: Receive, send: Send) -> None:
+        response = problem_response(413, f"The body may have at most {limit} bytes.")
         await response(scope, receive, send)
 
 

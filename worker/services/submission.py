@@ -105,6 +105,11 @@ class Submission:
             return self._create(self._new_id(), planned)
         return self._create_once(new.user_id, new.idempotency_key, planned)
 
+    def check(self, new: NewJob) -> None:
+        """Raise what :meth:`submit` would raise; nothing is stored."""
+        plan = self._planned(new)
+        self._admission.quotas.check(new.user_id, plan.bars, self._clock.now())
+
     def _planned(self, new: NewJob) -> _Plan:
         now = self._clock.now()
         job = Job(
@@ -130,10 +135,10 @@ class Submission:
 
     def _create_once(self, user_id: str, key: str, plan: _Plan) -> Submitted:
         today = self._clock.now().toordinal()
-        yesterday = self._store.get(_id_of_key(user_id, key, today - 1))
+        yesterday = self._store.get(id_of_key(user_id, key, today - 1))
         if yesterday is not None and _is_alive(yesterday):
             return self._repeated(yesterday, plan)
-        job_id = _id_of_key(user_id, key, today)
+        job_id = id_of_key(user_id, key, today)
         try:
             return self._create(job_id, plan)
         except (JobExists, JobFailure) as error:
@@ -164,8 +169,9 @@ class Submission:
             return seen
 
 
-def _id_of_key(user_id: str, key: str, day: int) -> str:
-    told = json.dumps([user_id, key, day])
+def id_of_key(user_id: str, key: str, day: int, *kind: str) -> str:
+    """The id of what a key stands for on a day; other kinds of things have other ids."""
+    told = json.dumps([user_id, key, day, *kind])
     return f"key-{hashlib.sha256(told.encode()).hexdigest()[:40]}"
 
 

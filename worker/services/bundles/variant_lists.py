@@ -1,5 +1,6 @@
 """Lists of variants that are too long for a bundle's document: an artifact of one JSON a row."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, overload
 
@@ -15,9 +16,15 @@ NAME = "overrides"
 def store_variants(
     artifacts: ArtifactStore, bundle_id: str, variants: Sequence[Mapping[str, Any]]
 ) -> Artifact:
-    """Write a list of overrides, for ``Bundle.variants_artifact``."""
+    """Write a list of overrides, for ``Bundle.variants_artifact``.
+
+    Named by its content, so that another list for the same bundle takes nothing from this one.
+    """
     rows = [to_json(overrides) for overrides in variants]
-    return artifacts.put(f"{bundle_id}/{NAME}", {NAME: rows})
+    hasher = hashlib.sha256()
+    for row in rows:
+        hasher.update(row.encode() + b"\n")
+    return artifacts.put(f"{bundle_id}/{NAME}-{hasher.hexdigest()[:16]}", {NAME: rows})
 
 
 def variants_of(bundle: Bundle, artifacts: ArtifactStore) -> VariantSource:

@@ -1,0 +1,87 @@
+"""What a user is told about a backtest or a bundle before it is submitted."""
+
+import math
+
+import engine
+from worker.bootstrap import Services
+from worker.entrypoints.backtest_requests import InvalidFields, config_errors, read_new_backtest
+from worker.entrypoints.bundle_forms import EstimateForm
+from worker.entrypoints.bundle_requests import (
+    BASE_CONFIG,
+    asked_bundle,
+    bundle_errors,
+    parsed,
+    read_new_bundle,
+)
+from worker.entrypoints.user_auth import User
+from worker.jobs.errors import JobFailure
+from worker.jobs.variants import VariantSource
+from worker.services.bundles.cost_model import Estimate, estimate_backtest, estimate_bundle
+from worker.services.bundles.submission import BundleSubmission
+from worker.services.submission import NewJob, Submission
+
+
+class UserEstimates:
+    """Answers with estimates, or raises ``InvalidFields``."""
+
+    def __init__(self, services: Services) -> None:
+        self._backtests = Submission(
+            services.store, services.admission, services.clock, engine.parse_config
+        )
+        self._bundles = BundleSubmission(
+            services.store, services.bundle_admission, services.artifacts, services.clock
+        )
+
+    def estimate(self, user: User, body: bytes) -> EstimateForm:
+        """Of what is in the body of a request that would submit it."""
+        asked = parsed(body)
+        if isinstance(asked, dict) and BASE_CONFIG in asked:
+            return self._of_bundle(user, asked)
+        return self._of_backtest(user, asked)
+
+    def _of_backtest(self, user: User, body: object) -> EstimateForm:
+        asked = read_new_backtest(body, engine.parse_config)
+        new = NewJob(
+            user_id=user.user_id,
+            config_used=asked.config_used,
+            priority=asked.priority,
+            engine_version=asked.engine_version,
+            timeout_seconds=asked.timeout_seconds,
+        )
+        try:
+            estimate = estimate_backtest(engine.parse_config(asked.config_used))
+        except engine.ConfigError as error:
+            raise InvalidFields(config_errors(error)) from None
+        try:
+            self._backtests.check(new)
+        except JobFailure as failure:
+            return _form(estimate, 1, failure)
+        return _form(estimate, 1, None)
+
+    def _of_bundle(self, user: User, body: object) -> EstimateForm:
+        asked = asked_bundle(user.user_id, read_new_bundle(body))
+        refused: JobFailure | None = None
+        try:
+            bundle = self._bundles.planned(asked)
+            variants = VariantSource.of(bundle)
+            try:
+                examined = self._bundles.examine(bundle)
+                self._bundles.check_quotas(bundle, examined)
+            except JobFailure as failure:
+                refused = failure
+        except engine.ConfigError as error:
+            raise InvalidFields(bundle_errors(error)) from None
+        estimate = estimate_bundle(bundle.base_config, variants, bundle.keep_results)
+        return _form(estimate, math.ceil(estimate.variants / estimate.chunk_size), refused)
+
+
+def _form(estimate: Estimate, jobs: int, refused: JobFailure | None) -> EstimateForm:
+    return EstimateForm(
+        variants=estimate.variants,
+        bars=estimate.bars,
+        seconds=float(f"{estimate.seconds:.3g}"),
+        jobs=jobs,
+        is_admitted=refused is None,
+        error_code=None if refused is None else refused.code,
+        error_message=None if refused is None else refused.message,
+    )
