@@ -16,6 +16,7 @@ from sqlalchemy import Engine, inspect
 from tests.support.jobs import a_job, an_admitted_job, claim_best, finish, read
 from worker.adapters.sql import SqlJobStore
 from worker.adapters.sql.connection import connect, writing
+from worker.adapters.sql.indexes import metadata
 from worker.adapters.sql.schema import (
     HEAD,
     SchemaMismatch,
@@ -23,7 +24,6 @@ from worker.adapters.sql.schema import (
     migrate,
     revision_of,
 )
-from worker.adapters.sql.tables import metadata
 from worker.jobs.errors import StoreUnavailable
 from worker.jobs.states import JobStatus
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import Depends, Header
+from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
 from worker.entrypoints.problems import Problem
@@ -22,20 +22,20 @@ _described = HTTPBearer(
 )
 
 
-def machine_caller(callers: MachineCallers | None, route: str) -> Callable[[str | None], None]:
+def machine_caller(callers: MachineCallers | None, route: str) -> Callable[[Request], None]:
     """A FastAPI dependency that lets only the route's callers pass.
 
     ``callers`` is ``None`` where nobody is checked here: on loopback, or behind Cloud Run's IAM.
     """
 
     def check(
-        authorization: Annotated[str | None, Header(include_in_schema=False)] = None,
+        request: Request,
         _: Annotated[object, Depends(_described)] = None,
     ) -> None:
         if callers is None:
             return
         try:
-            callers.check(authorization, route)
+            callers.check(request.headers.get("authorization"), route)
         except NotAuthenticated:
             raise Problem(
                 401, "A Google OIDC token is required.", headers={"WWW-Authenticate": "Bearer"}

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from worker.adapters.sql.tables import metadata
+from worker.adapters.sql.indexes import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],
