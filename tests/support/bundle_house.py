@@ -101,6 +101,11 @@ class House:
         change = transitions.fail(job, job.hold(), code=code, message="It failed.")
         return self.store.commit(running, change).job
 
+    def work(self) -> None:
+        """Run every chunk job, and tell nobody."""
+        while (running := self.claim()) is not None:
+            self.finish(running)
+
     def run(self, succeeds: Succeeds = lambda _: True) -> int:
         """Work through the queue, as workers do; how many chunk jobs that were."""
         count = 0

@@ -20,7 +20,7 @@ LIMIT = 100
 
 
 class BundleCancelling:
-    """The service. ``on_ended`` hears of every job that ends by it: there is room for another."""
+    """The service. ``on_ended`` hears when jobs have ended by it: there is room for others."""
 
     def __init__(
         self, store: Store, progress: BundleProgress, on_ended: Callable[[Job], None]
@@ -45,15 +45,19 @@ class BundleCancelling:
         return self._progress.update(bundle_id)
 
     def stop_chunks(self, bundle_id: str, *, limit: int) -> int:
-        """Ask for the end of chunk jobs that have not ended, running ones first; how many."""
+        """Ask for the end of chunk jobs that have not ended, running ones first; how many.
+
+        Those that wait go before those in the queue, whose place they would be given.
+        """
         unfinished = [
             job
             for job in self._store.chunk_jobs(bundle_id)
             if not job.status.is_final and not job.cancel_requested
         ]
-        unfinished.sort(key=lambda job: job.status is not JobStatus.RUNNING)
-        for job in unfinished[:limit]:
-            self._stop(job)
+        unfinished.sort(key=lambda job: (job.status is not JobStatus.RUNNING, job.is_admitted))
+        ended = [job for one in unfinished[:limit] if (job := self._stopped(one)) is not None]
+        if ended:
+            self._on_ended(ended[-1])
         return len(unfinished[:limit])
 
     def _mark(self, bundle_id: str) -> BundleSnapshot | None:
@@ -68,10 +72,10 @@ class BundleCancelling:
                 continue
         raise Conflict(f"bundle {bundle_id} is written faster than it can be cancelled")
 
-    def _stop(self, job: Job) -> None:
+    def _stopped(self, job: Job) -> Job | None:
+        """The job if it has ended by this; one that runs stops later."""
         try:
             seen = cancel(self._store, job.job_id)
         except Conflict:
-            return
-        if seen is not None and seen.job.status.is_final:
-            self._on_ended(seen.job)
+            return None
+        return seen.job if seen is not None and seen.job.status.is_final else None
