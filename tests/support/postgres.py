@@ -17,7 +17,8 @@ from tests.support.processes import Server, free_port, missing
 _SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
+    """The directory of the server's own programs, ``pg_dump`` among them."""
     on_path = [Path(found).parent] if (found := shutil.which("initdb")) else []
     installed = sorted(
         Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name)
@@ -44,7 +45,7 @@ class PostgresServer:
     """``durable``: what is committed outlives the server's crash."""
 
     def __init__(self, *, durable: bool = False) -> None:
-        binaries = _binaries()
+        programs = binaries()
         user = _server_user()
         self._home = Path(tempfile.mkdtemp(prefix="backtest-postgres-"))
         data = self._home / "data"
@@ -54,7 +55,7 @@ class PostgresServer:
             shutil.chown(data, user)
         subprocess.run(
             [
-                *(str(binaries / "initdb"), "-D", str(data), "-U", "tests", "--auth=trust"),
+                *(str(programs / "initdb"), "-D", str(data), "-U", "tests", "--auth=trust"),
                 *("--encoding=UTF8", "--locale=C", "--no-sync"),
             ],
             check=True,
@@ -69,7 +70,7 @@ class PostgresServer:
         settings = [part for setting in chosen for part in ("-c", setting)]
         self._user = user
         self._command = [
-            *(str(binaries / "postgres"), "-D", str(data), "-h", "127.0.0.1"),
+            *(str(programs / "postgres"), "-D", str(data), "-h", "127.0.0.1"),
             *("-p", str(self.port), "-k", "", *settings),
         ]
         self._start()
