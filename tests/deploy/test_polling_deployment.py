@@ -199,6 +199,70 @@ class TestCompose:
         assert all((COMPOSE.parent / name).exists() for name in mounted)
 
 
+class TestThePage:
+    """docs/polling.md: the commands of the blocks that are marked so."""
+
+    LINES = tuple(
+        line
+        for block in re.findall(
+            r"<!-- parsed -->\n```sh\n(.*?)```",
+            (ROOT / "docs" / "polling.md").read_text(),
+            flags=re.DOTALL,
+        )
+        for line in block.splitlines()
+    )
+
+    def test_gcloud_understands_each(self, tmp_path: Path) -> None:
+        found = [line[line.index("gcloud ") :] for line in self.LINES if "gcloud " in line]
+        calls = [
+            shlex.split(
+                re.sub(r"\bPROJECT\b", "my-project", line).replace("REGION", "europe-west1")
+            )
+            for line in found
+        ]
+
+        assert len(calls) == 7
+        assert command_problems(tmp_path, [call[1:] for call in calls]) == []
+
+    def test_the_address_in_the_secret_is_one_that_the_program_takes(self) -> None:
+        [line] = [line for line in self.LINES if line.startswith("printf ")]
+        address = shlex.split(line)[1]
+
+        assert Settings(store=address).store == address
+        assert VALUES["SQL_INSTANCE"] in address.replace("PROJECT", "my-project").replace(
+            "REGION", "europe-west1"
+        )
+
+    def test_compose_is_told_of_its_own_services(self, services: dict[str, Any]) -> None:
+        found = [shlex.split(line) for line in self.LINES if line.startswith("docker compose ")]
+        words = {word.partition("=")[0] for line in found for word in line[4:]}
+
+        assert len(found) == 4
+        assert all(line[2:4] == ["--file", "deploy/compose.yaml"] for line in found)
+        assert {"poller", "control"} <= words & services.keys()
+        image = re.search(r"make image IMAGE=(\S+)", "\n".join(self.LINES))
+        assert image is not None
+        assert image[1] == services["poller"]["image"]
+
+    def test_the_scripts_take_what_they_are_given(self, tmp_path: Path) -> None:
+        gcloud = FakeGcloud(tmp_path / "fake")
+        gcloud.install("backtest-worker", "#!/bin/sh\necho 3\n")
+        gcloud.install("docker", "#!/bin/sh\necho 3\n")
+        scripts = [line for line in self.LINES if "deploy/" in line and line[0].isupper()]
+
+        assert len(scripts) == 3
+        for line in scripts:
+            filled = re.sub(r"\bIMAGE$|(?<=IMAGE=)IMAGE\b", VALUES["IMAGE"], line)
+            command = f"cd {ROOT} && {filled}"
+            done = gcloud.run(["bash", "-c", command])
+            assert done.returncode == 0, (line, done.stderr)
+        assert {
+            call[3] for call in gcloud.calls if call[:3] == ["beta", "run", "worker-pools"]
+        } == {
+            *("list", "replace", "describe", "update"),
+        }
+
+
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SqlJobStore:
     url = f"sqlite:///{tmp_path}/jobs.db"
