@@ -383,6 +383,42 @@ def test_the_owner_cancels_a_bundle_and_changes_nothing_else(
     assert admin.document("backtestBundles/sweep-1").get().get("cancelRequested") is True
 
 
+def test_chunk_jobs_are_made_and_met_by_the_server_alone(
+    admin: firestore.Client, alice: firestore.Client
+) -> None:
+    """They belong to the bundle's owner, and are none of the owner's jobs and results."""
+    chunk = {"ownerId": "alice", "bundleId": "sweep-1", "status": "queued", "configUsed": {}}
+    admin.document("backtestJobs/sweep-1-0").create(chunk)
+    admin.document("backtestResults/sweep-1-0").create({"ownerId": "alice", "artifacts": {}})
+    admin.document("backtestJobs/own").create(job("own"))
+
+    mine = alice.collection("backtestJobs").where(filter=FieldFilter("userId", "==", "alice"))
+    assert [item.id for item in mine.stream()] == ["own"]
+    by_owner = FieldFilter("ownerId", "==", "alice")
+    assert is_denied(lambda: list(alice.collection("backtestJobs").where(filter=by_owner).stream()))
+    for path in ("backtestJobs/sweep-1-0", "backtestResults/sweep-1-0"):
+        assert is_denied(lambda path=path: alice.document(path).get())  # type: ignore[misc]
+    assert is_denied(
+        lambda: alice.document("backtestJobs/sweep-1-0").update({"cancelRequested": True})
+    )
+    for changes in ({"ownerId": "alice"}, {"bundleId": "sweep-1"}, {"variants": {"start": 0}}):
+        reference = alice.document("backtestJobs/sweep-1-1")
+        assert is_denied(partial(reference.create, job("sweep-1-1", **changes)))
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["startedAt", "admittedAt", "lane", "chunks", "chunkSize", "artifacts", "variantsArtifact"],
+)
+def test_the_servers_part_of_a_bundle_is_not_a_clients_to_write(
+    alice: firestore.Client, field: str
+) -> None:
+    reference = alice.document("backtestBundles/sweep-1")
+    assert is_denied(partial(reference.create, bundle(**{field: 1})))
+    reference.create(bundle())
+    assert is_denied(partial(reference.update, {field: 1}))
+
+
 @pytest.mark.parametrize("collection", ["backtestJobs", "backtestResults", "backtestBundles"])
 def test_nothing_can_be_deleted(
     admin: firestore.Client, alice: firestore.Client, collection: str

@@ -5,7 +5,9 @@ import logging
 import pytest
 from google.events.cloud.firestore import DocumentEventData
 
+from tests.support.bundles import a_bundle, read_bundle
 from tests.support.control import CONFIG, Control, make_control
+from worker.jobs.bundle import Bundle
 from worker.jobs.errors import ErrorCode, OutcomeUnknown, RecordRefused
 from worker.jobs.job import Job
 from worker.jobs.states import EnumStyle, JobStatus
@@ -198,3 +200,73 @@ def test_a_ring_that_fails_comes_again_and_the_job_stays_admitted(control: Contr
     assert deliver(control) == 204
     assert control.job("job-1") == admitted
     assert [ring.job_id for ring in control.doorbell.rings] == ["job-1"]
+
+
+class TestBundles:
+    @pytest.fixture
+    def created(self, control: Control) -> Control:
+        control.store.create_bundle(a_bundle("sweep-1", base_config=CONFIG))
+        return control
+
+    def bundle(self, control: Control) -> Bundle:
+        return read_bundle(control.store, "sweep-1").bundle
+
+    def test_a_new_bundle_is_expanded_and_rung_for(self, created: Control) -> None:
+        assert deliver(created, "backtestBundles/sweep-1", traceparent=TRACE) == 204
+        assert self.bundle(created).status is JobStatus.RUNNING
+        (job,) = created.store.chunk_jobs("sweep-1")
+        assert created.doorbell.rings == [
+            Ring(job_id=job.job_id, engine_version="1.0.0", traceparent=TRACE)
+        ]
+        assert outcomes(created, "rung") == 1
+
+    def test_the_same_event_again_rings_and_expands_once(self, created: Control) -> None:
+        for _ in range(2):
+            assert deliver(created, "backtestBundles/sweep-1") == 204
+        assert len(created.store.chunk_jobs("sweep-1")) == 1
+        assert len(created.doorbell.rings) == 2
+
+    def test_the_event_of_a_chunk_job_rings_for_nobody(self, created: Control) -> None:
+        deliver(created, "backtestBundles/sweep-1")
+        (job,) = created.store.chunk_jobs("sweep-1")
+        assert deliver(created, f"backtestJobs/{job.job_id}") == 204
+        assert len(created.doorbell.rings) == 1
+        assert outcomes(created, "under_way") == 1
+
+    def test_a_bad_bundle_fails_before_it_costs_a_worker(self, control: Control) -> None:
+        control.store.create_bundle(a_bundle("sweep-1", base_config=CONFIG, rank_by="luck"))
+        assert deliver(control, "backtestBundles/sweep-1") == 204
+        assert self.bundle(control).error_code is ErrorCode.INVALID_CONFIG
+        assert control.doorbell.rings == []
+        assert outcomes(control, "refused") == 1
+
+    @pytest.mark.parametrize("path", ["backtestBundles/gone", "backtestBundles/not an id"])
+    def test_an_event_about_no_bundle_of_ours_is_acknowledged(
+        self, control: Control, path: str
+    ) -> None:
+        assert deliver(control, path) == 204
+        assert outcomes(control, "unknown") == 1
+
+    def test_a_change_of_a_bundle_is_no_news(self, created: Control) -> None:
+        assert deliver(created, "backtestBundles/sweep-1", kind="updated") == 204
+        assert self.bundle(created).status is JobStatus.QUEUED
+        assert outcomes(created, "ignored") == 1
+
+    def test_a_ring_that_failed_makes_the_event_come_again(self, created: Control) -> None:
+        created.doorbell.is_down = True
+        assert deliver(created, "backtestBundles/sweep-1") == 503
+        assert self.bundle(created).status is JobStatus.RUNNING
+        created.doorbell.is_down = False
+        assert deliver(created, "backtestBundles/sweep-1") == 204
+        assert len(created.doorbell.rings) == 1
+
+    def test_a_store_that_is_away_makes_the_event_come_again(
+        self, created: Control, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def away(_: str) -> None:
+            raise OutcomeUnknown("no answer")
+
+        monkeypatch.setattr(created.store, "get_bundle", away)
+        assert deliver(created, "backtestBundles/sweep-1") == 503
+        monkeypatch.undo()
+        assert self.bundle(created).status is JobStatus.QUEUED

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 
 import engine
+from worker import logs
 from worker.bootstrap import Services
 from worker.entrypoints.backtest_requests import (
     BacktestList,
@@ -57,7 +58,8 @@ class UserBacktests:
     def submit(self, user: User, body: object, key: str | None, traceparent: str | None) -> Job:
         """Store and admit the backtest in a request's body, and ring for it."""
         try:
-            submitted = self._stored(user, body, key)
+            with logs.about(traceparent=traceparent):
+                submitted = self._stored(user, body, key)
         except (InvalidFields, Problem):
             self._metrics.submission("refused")
             raise
@@ -68,9 +70,9 @@ class UserBacktests:
         return job
 
     def own(self, user: User, job_id: str) -> Job:
-        """A job of this user; of anybody for an administrator."""
+        """A job of this user; of anybody for an administrator. Chunk jobs are nobody's."""
         seen = self._store.get(job_id)
-        if seen is None or not user.may_see(seen.job.user_id):
+        if seen is None or seen.job.is_chunk or not user.may_see(seen.job.user_id):
             raise Problem(404, "There is no such backtest.")
         return seen.job
 

@@ -57,6 +57,9 @@ class Arrivals:
             return Arrival.REFUSED
         if seen.job.status is not JobStatus.QUEUED or not seen.job.is_admitted:
             return Arrival.UNDER_WAY
+        if seen.job.is_chunk:
+            # Whoever expanded its bundle rings, once for each worker and not for each chunk job.
+            return Arrival.UNDER_WAY
         self.ring(seen.job, traceparent)
         return Arrival.RUNG
 
@@ -69,7 +72,9 @@ class Arrivals:
             return
         self._doorbell.ring(
             Ring(
-                job_id=job.job_id, engine_version=job.engine_version or "", traceparent=traceparent
+                job_id=job.job_id,
+                engine_version=job.engine_version or "",
+                traceparent=traceparent or job.traceparent,
             )
         )
         logger.info("rang for a job", extra={"event": "job_rung", "job_id": job.job_id})
