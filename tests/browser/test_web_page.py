@@ -127,6 +127,20 @@ def test_a_queued_backtest_can_be_cancelled(
     assert control.job("job-1").cancel_requested
 
 
+def test_news_of_a_backtest_leave_the_focus_where_it_is(
+    browser: Browser, control: Control, address: str
+) -> None:
+    control.store.create(an_admitted_job("job-1", user_id="local"))
+    running = started(control, 0.1)
+    opened(browser, address)
+    first_is(browser, "running")
+    browser.run(f"document.querySelector('{FIRST} button').focus()")
+    change = transitions.beat(running.job, running.job.hold(), lease=a_lease(), progress=0.5)
+    control.store.commit(running, change)
+    browser.wait_for(f"document.querySelector('{FIRST} .progress span').textContent === '50%'")
+    assert browser.run("return document.activeElement.textContent") == "Cancel"
+
+
 def test_what_is_wrong_with_a_request_is_listed(
     browser: Browser, control: Control, address: str
 ) -> None:

@@ -33,11 +33,14 @@ function bundleCard(bundle, act) {
   const counts = [`${bundle.completed} of ${bundle.total} variants`];
   if (bundle.failed) counts.push(`${bundle.failed} failed`);
   const variants = make("div", { className: "variants" });
-  const shown = isOpen(bundle);
-  const toggle = button(shown ? "Hide variants" : "Variants", name, () =>
-    act(() => (isOpen(bundle) ? closeVariants(bundle) : openVariants(bundle))),
-  );
-  toggle.setAttribute("aria-expanded", String(shown));
+  variants.dataset.keep = "yes";
+  const toggle = button("Variants", name, async () => {
+    if (isOpen(bundle)) closeVariants(bundle);
+    else openVariants(bundle);
+    toggle.setAttribute("aria-expanded", String(isOpen(bundle)));
+    await act(() => refreshVariants(bundle));
+  });
+  toggle.setAttribute("aria-expanded", String(isOpen(bundle)));
   const actions = [toggle];
   if (isActive(bundle)) actions.push(button("Cancel", name, () => act(() => post(`${path}/cancel`))));
   return make(

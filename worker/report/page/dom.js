@@ -47,19 +47,34 @@ export function when(time) {
   return Number.isNaN(moment.getTime()) ? String(time) : moment.toLocaleString();
 }
 
-/** Replaces the items of a list by key, so that what has not changed keeps its focus. */
+/** Shows items as children of a list, by key; what has not changed stays, and keeps its focus. */
 export function refill(list, items, keyOf, render) {
   const old = new Map([...list.children].map((child) => [child.dataset.key, child]));
-  const fresh = items.map((item) => {
+  const children = items.map((item) => {
     const shown = JSON.stringify(item);
     const before = old.get(keyOf(item));
-    if (before && before.dataset.shown === shown) return before;
-    const element = render(item);
+    if (before?.dataset.shown === shown) return before;
+    const fresh = render(item);
+    const element = before ? updated(before, fresh) : fresh;
     element.dataset.key = keyOf(item);
     element.dataset.shown = shown;
     return element;
   });
-  if (fresh.length !== list.children.length || fresh.some((child, at) => child !== list.children[at])) {
-    list.replaceChildren(...fresh);
+  if (children.length !== list.children.length || children.some((child, at) => child !== list.children[at])) {
+    list.replaceChildren(...children);
   }
+}
+
+/** The old element with the new one's children, but for those that are the same or to be kept. */
+function updated(old, fresh) {
+  const children = [...fresh.children];
+  if (children.length !== old.children.length) {
+    const kept = [...old.children].find((child) => child.dataset.keep);
+    old.replaceChildren(...children.map((child) => (child.dataset.keep && kept ? kept : child)));
+    return old;
+  }
+  [...old.children].forEach((was, at) => {
+    if (!was.dataset.keep && !was.isEqualNode(children[at])) was.replaceWith(children[at]);
+  });
+  return old;
 }

@@ -31,37 +31,48 @@ export function closeVariants(bundle) {
   open.delete(bundle.bundleId);
 }
 
-/** Reads the table of an open bundle again and puts it into its card. */
+/** Reads the variants of a bundle again, if it is open, and shows them in its card. */
 export async function refreshVariants(bundle) {
   const view = open.get(bundle.bundleId);
   const place = document.querySelector(`[data-key="${CSS.escape(bundle.bundleId)}"] .variants`);
-  if (!view || !place) return;
+  if (!place) return;
+  if (!view) return place.replaceChildren();
   const order = `sort=${view.sort}&order=desc&limit=${view.rows}`;
   const path = `v1/bundles/${encodeURIComponent(bundle.bundleId)}/variants?${order}`;
-  const { variants, nextCursor } = await get(path);
-  const again = (change) => {
-    Object.assign(view, change);
-    return refreshVariants(bundle);
-  };
-  place.replaceChildren(
-    tools(bundle, view, again),
-    variants.length ? table(bundle, variants, view) : make("p", { className: "quiet" }, "None has ended yet."),
-  );
-  if (nextCursor !== null && view.rows < MOST) {
-    const more = make("button", { type: "button" }, "More variants");
-    more.addEventListener("click", () => again({ rows: Math.min(view.rows * 2, MOST) }));
-    place.append(more);
-  }
+  const page = await get(path);
+  const [choice, list] = frame(place, bundle, view);
+  const shown = JSON.stringify([view, page]);
+  if (!open.has(bundle.bundleId) || list.dataset.shown === shown) return;
+  choice.value = view.sort;
+  list.dataset.shown = shown;
+  list.replaceChildren(...rows(bundle, view, page));
 }
 
-function tools(bundle, view, again) {
-  const id = `sort-${bundle.bundleId}`;
-  const options = Object.entries(FIGURES).map(([key, { name }]) =>
-    make("option", { value: key, selected: key === view.sort }, name),
-  );
-  const choice = make("select", { id }, ...options);
-  choice.addEventListener("change", () => again({ sort: choice.value }));
-  return make("p", { className: "tools" }, make("label", { for: id }, "Best by"), choice);
+/** The choice of an order and the place of the table: made once, so that they keep their focus. */
+function frame(place, bundle, view) {
+  if (!place.firstChild) {
+    const id = `sort-${bundle.bundleId}`;
+    const options = Object.entries(FIGURES).map(([value, { name }]) => make("option", { value }, name));
+    const choice = make("select", { id }, ...options);
+    choice.addEventListener("change", () => again(bundle, view, { sort: choice.value }));
+    const label = make("label", { for: id }, "Best by");
+    place.append(make("p", { className: "tools" }, label, choice), make("div"));
+  }
+  return [place.querySelector("select"), place.lastChild];
+}
+
+function rows(bundle, view, { variants, nextCursor }) {
+  if (!variants.length) return [make("p", { className: "quiet" }, "None has ended yet.")];
+  if (nextCursor === null || view.rows >= MOST) return [table(bundle, variants, view)];
+  const more = make("button", { type: "button" }, "More variants");
+  more.addEventListener("click", () => again(bundle, view, { rows: Math.min(view.rows * 2, MOST) }));
+  return [table(bundle, variants, view), more];
+}
+
+/** In another order, or more of them. A failure is told when the page is read the next time. */
+function again(bundle, view, change) {
+  Object.assign(view, change);
+  refreshVariants(bundle).catch(() => {});
 }
 
 function table(bundle, variants, view) {
@@ -72,12 +83,12 @@ function table(bundle, variants, view) {
     ...paths.map((path) => make("th", { scope: "col" }, path.replace(/^parameters\./, ""))),
     ...figures.map((key) => make("th", { scope: "col", className: "number" }, FIGURES[key].name)),
   ];
-  const rows = variants.map((variant, place) => row(variant, place + 1, paths, figures));
+  const lines = variants.map((variant, place) => row(variant, place + 1, paths, figures));
   const caption = `Variants of ${bundle.name || bundle.bundleId}, best ${FIGURES[view.sort].name} first`;
   return make(
     "div",
     { className: "scroll", role: "region", tabIndex: 0, "aria-label": caption },
-    make("table", {}, make("caption", {}, caption), make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...rows)),
+    make("table", {}, make("caption", {}, caption), make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...lines)),
   );
 }
 
