@@ -1,23 +1,19 @@
 """A user writes a job, and a result comes back: everything between the two is real."""
 
 import json
-import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import numpy as np
 import pytest
 from google.api_core import exceptions
 
 import engine
-from engine.candles import Candles
 from tests.support.stack import Stack, eventually
+from tests.support.waves import CROSSOVER, PRICES, wave
 from worker.adapters.candle_files import CandleFiles
 
 pytestmark = pytest.mark.emulator
 
-DAY = 86_400_000
-PRICES = [100.0 + 10.0 * math.sin(day / 9.0) + day / 20.0 for day in range(400)]
 WHEEL: dict[str, Any] = {
     "strategyId": "wheel",
     "symbol": "TEST",
@@ -27,30 +23,6 @@ WHEEL: dict[str, Any] = {
     "pricePath": PRICES,
     "parameters": {"put": {"moneyness": 0.0}, "call": {"moneyness": 0.02}},
 }
-CROSSOVER: dict[str, Any] = {
-    "strategyId": "smaCross",
-    "symbol": "WAVE",
-    "startDate": "2024-01-01",
-    "endDate": "2025-12-31",
-    "startingCapital": 10_000,
-    "parameters": {"fast": 5, "slow": 20},
-}
-
-
-def wave(symbol: str) -> Candles:
-    closes = np.array(PRICES)
-    opens = np.concatenate([closes[:1], closes[:-1]])
-    first = int(datetime(2024, 1, 1, tzinfo=UTC).timestamp()) * 1000
-    return Candles(
-        symbol=symbol,
-        timeframe="1d",
-        times=first + DAY * np.arange(len(closes), dtype=np.int64),
-        open=opens,
-        high=np.maximum(opens, closes) + 0.5,
-        low=np.minimum(opens, closes) - 0.5,
-        close=closes,
-        volume=np.full(len(closes), 1000.0),
-    )
 
 
 def test_a_job_becomes_a_result_that_its_owner_reads(stack: Stack) -> None:

@@ -24,6 +24,7 @@ from tests.support.processes import Server, free_port
 ROOT = Path(__file__).parents[2]
 TOPIC = "backtests"
 SUBSCRIPTION = "backtests-push"
+JOBS, BUNDLES = "backtestJobs", "backtestBundles"
 Document = dict[str, Any]
 
 
@@ -60,6 +61,9 @@ class Stack:
         )
         firestore_emulator.register_trigger(
             self.project, "on-job", "backtestJobs/{jobId}", self._eventarc.deliver
+        )
+        firestore_emulator.register_trigger(
+            self.project, "on-bundle", "backtestBundles/{bundleId}", self._eventarc.deliver
         )
         self.admin = firestore.Client(project=self.project)
 
@@ -172,14 +176,39 @@ class StackUser:
         )
         return job_id
 
-    def wait_for_end(self, job_id: str, timeout: float = 60.0) -> Document:
+    def submit_bundle(self, base_config: Document, **fields: Any) -> str:
+        """Write a bundle; its id."""
+        bundle_id = uuid.uuid4().hex
+        self.client.collection(BUNDLES).document(bundle_id).create(
+            {
+                "bundleId": bundle_id,
+                "userId": self.uid,
+                "submittedAt": datetime.now(UTC),
+                "status": "queued",
+                "baseConfig": base_config,
+                **fields,
+            }
+        )
+        return bundle_id
+
+    def wait_for_end(
+        self, job_id: str, timeout: float = 60.0, *, collection: str = JOBS
+    ) -> Document:
         """Listen until the job is completed or failed; the document then."""
         return self.wait_for(
-            job_id, lambda job: job.get("status") in ("completed", "failed"), timeout
+            job_id,
+            lambda job: job.get("status") in ("completed", "failed"),
+            timeout,
+            collection=collection,
         )
 
     def wait_for(
-        self, job_id: str, condition: Callable[[Document], bool], timeout: float = 60.0
+        self,
+        job_id: str,
+        condition: Callable[[Document], bool],
+        timeout: float = 60.0,
+        *,
+        collection: str = JOBS,
     ) -> Document:
         """Listen until the job fulfils ``condition``; the document then.
 
@@ -202,10 +231,11 @@ class StackUser:
                 look(document.to_dict())
 
         deadline = time.monotonic() + timeout
-        watch = self.client.document(f"backtestJobs/{job_id}").on_snapshot(on_snapshot)
+        watched = self.client.document(f"{collection}/{job_id}")
+        watch = watched.on_snapshot(on_snapshot)
         try:
             while not fulfilled.wait(1.0):
-                look(self.job(job_id))
+                look(watched.get().to_dict() or {})
                 assert time.monotonic() < deadline, f"{job_id} after {timeout} s: {_brief(last[0])}"
         finally:
             watch.unsubscribe()
@@ -225,7 +255,7 @@ class StackUser:
 
 def _brief(job: Document) -> Document:
     """Without the config, which may be long."""
-    return {name: value for name, value in job.items() if name != "configUsed"}
+    return {name: value for name, value in job.items() if name not in ("configUsed", "baseConfig")}
 
 
 def eventually(condition: Callable[[], bool], what: str, timeout: float = 30.0) -> None:
