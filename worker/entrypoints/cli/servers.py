@@ -4,14 +4,17 @@ import sys
 
 import click
 
+from worker.entrypoints.starting import quick_start
+
 
 @click.command()
 @click.option("--host", default=None, help="Address to bind. Default: HOST.")
 @click.option("--port", type=click.IntRange(0, 65535), default=None, help="Default: PORT.")
 def serve(host: str | None, port: int | None) -> None:
     """Run the worker service: it answers rings and runs jobs, one at a time."""
-    from worker.entrypoints.worker_server import serve_worker
-    from worker.settings import load_settings
+    with quick_start():
+        from worker.entrypoints.worker_server import serve_worker
+        from worker.settings import load_settings
 
     serve_worker(load_settings(**_given(host=host, port=port)))
 
@@ -37,8 +40,9 @@ def poll(host: str | None, port: int | None, concurrency: int | None) -> None:
 @click.command("poll-slot", hidden=True)
 def poll_slot() -> None:
     """Run one job at a time, for the poller that holds the other end of standard input."""
-    from worker.entrypoints.poll_slot import run_slot
-    from worker.settings import load_settings
+    with quick_start():
+        from worker.entrypoints.poll_slot import run_slot
+        from worker.settings import load_settings
 
     run_slot(load_settings())
 
@@ -48,8 +52,9 @@ def poll_slot() -> None:
 @click.option("--port", type=click.IntRange(0, 65535), default=None, help="Default: PORT.")
 def control(host: str | None, port: int | None) -> None:
     """Run the control service: it takes jobs from users and events, and runs none."""
-    from worker.entrypoints.control_server import serve_control
-    from worker.settings import load_settings
+    with quick_start():
+        from worker.entrypoints.control_server import serve_control
+        from worker.settings import load_settings
 
     serve_control(load_settings(**_given(host=host, port=port)))
 
