@@ -184,7 +184,10 @@ def test_the_page_describes_every_route_and_loads_nothing(service: str) -> None:
     sections = {element.attributes["id"] for element in root.all("section")}
     assert targets == {f"#{name}" for name in sections} | {"openapi.json"}
     headings = [element.text for element in root.all("h2")]
-    assert headings == [f"{method.upper()} {path}" for method, path, _ in operations(BOTH[service])]
+    described = [f"{method.upper()} {path}" for method, path, _ in operations(BOTH[service])]
+    assert sorted(headings) == sorted(described)
+    of_users = [" /v1/" in heading for heading in headings]
+    assert of_users == sorted(of_users, reverse=True), "those for users come first"
 
 
 def test_the_page_shows_fields_and_examples() -> None:
@@ -193,6 +196,9 @@ def test_the_page_shows_fields_and_examples() -> None:
     captions = [table.one("caption").text for table in section.all("table")]
     assert captions == ["Parameters", "Body, application/json", "Answers"]
     assert "priority" in section.text
+    assert "errors" in [code.text for code in section.all("code")]
+    assert "`" not in section.text
+    assert "Successful Response" not in root.text
     shown = [pre.text for pre in section.all("pre")]
     assert any('"strategyId": "wheel"' in text for text in shown)
     assert any('"jobId"' in text for text in shown)

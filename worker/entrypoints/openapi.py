@@ -90,6 +90,8 @@ def completed(schema: dict[str, Any]) -> dict[str, Any]:
                 if status != "403" or MACHINES in requirement:
                     responses.setdefault(status, {"description": meaning})
         for status, response in responses.items():
+            if response["description"] == "Successful Response":
+                response["description"] = "It went well."
             if status[0] in "45":
                 _as_problem(int(status), response)
         operation["responses"] = dict(sorted(responses.items()))

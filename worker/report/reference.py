@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from worker.report.markup import Child, Markup, element
+from worker.report.markup import Child, Markup, element, joined
 from worker.report.result_report import page_head
 from worker.report.tables import Column, table
 
@@ -37,9 +37,12 @@ def reference_page(description: Mapping[str, Any]) -> str:
 def _operations(
     description: Mapping[str, Any],
 ) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    for path, methods in description["paths"].items():
-        for method, operation in methods.items():
-            yield method.upper(), path, operation
+    """Those for users first, then those for machines, as they come."""
+    for is_for_users in (True, False):
+        for path, methods in description["paths"].items():
+            if path.startswith("/v") is is_for_users:
+                for method, operation in methods.items():
+                    yield method.upper(), path, operation
 
 
 def _contents(description: Mapping[str, Any]) -> Iterator[Markup]:
@@ -68,7 +71,7 @@ def _parameters(operation: Mapping[str, Any]) -> Markup | None:
             parameter["name"],
             f"{parameter['in']}, {_kind(parameter['schema'])}"
             + (", required" if parameter.get("required") else ""),
-            parameter.get("description", ""),
+            _told(parameter.get("description", "")),
         )
         for parameter in operation.get("parameters", [])
     ]
@@ -80,7 +83,7 @@ def _request(description: Mapping[str, Any], operation: Mapping[str, Any]) -> It
     if body is None:
         return
     if "description" in body:
-        yield element("p", body["description"])
+        yield element("p", _told(body["description"]))
     for kind, content in body["content"].items():
         schema = _resolved(description, content.get("schema", {}))
         if schema.get("properties"):
@@ -91,7 +94,7 @@ def _request(description: Mapping[str, Any], operation: Mapping[str, Any]) -> It
 
 def _answers(description: Mapping[str, Any], operation: Mapping[str, Any]) -> Iterator[Markup]:
     rows = [
-        (status, ", ".join(answer.get("content", {})) or "no body", answer["description"])
+        (status, ", ".join(answer.get("content", {})) or "no body", _told(answer["description"]))
         for status, answer in operation["responses"].items()
     ]
     yield table("Answers", [("Status", False), ("Body", False), ("When", False)], rows)
@@ -110,7 +113,7 @@ def _fields(caption: str, schema: Mapping[str, Any]) -> Markup:
         (
             name,
             _kind(field) + (", required" if name in required else ""),
-            field.get("description", ""),
+            _told(field.get("description", "")),
         )
         for name, field in schema["properties"].items()
     ]
@@ -144,6 +147,12 @@ def _resolved(description: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapp
         return schema
     found: Mapping[str, Any] = description["components"]["schemas"][reference.rpartition("/")[2]]
     return found
+
+
+def _told(text: str) -> Markup:
+    """A sentence in which names stand between backticks."""
+    parts = text.split("`")
+    return joined(*(element("code", part) if at % 2 else part for at, part in enumerate(parts)))
 
 
 def _kind(schema: Mapping[str, Any]) -> str:
