@@ -100,7 +100,7 @@ def test_a_remote_job_goes_on_when_the_wait_is_interrupted(
     def ctrl_c(*_: Any) -> Job:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(waiting, "_watch", ctrl_c)
+    monkeypatch.setattr(threading.Event, "wait", ctrl_c)
     with pytest.raises(Interrupted, match="job j1 is running") as caught:
         waiting.wait_for(remote, running)
     assert caught.value.exit_code == 130

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from worker.entrypoints.cli.bundles import bundle
 from worker.entrypoints.cli.candles import candles
 from worker.entrypoints.cli.failures import Failed, Interrupted, explain
 from worker.entrypoints.cli.jobs import cancel, replay, status, submit
@@ -70,6 +71,7 @@ def demo() -> None:
 for command in (
     run,
     submit,
+    bundle,
     status,
     replay,
     replay_failed,

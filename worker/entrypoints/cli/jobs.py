@@ -43,7 +43,7 @@ def submit(
     from worker.services.submission import NewJob, Submission
 
     config_used = read_config(config)
-    with _services() as services:
+    with open_services() as services:
         new = NewJob(
             user_id=services.settings.local_user,
             config_used=config_used,
@@ -68,10 +68,13 @@ def submit(
 @click.option("--result", is_flag=True, help="Show the result of a completed job instead.")
 @AS_JSON
 def status(job_id: str, result: bool, as_json: bool) -> None:
-    """Show how a job stands."""
+    """Show how a job or a bundle stands."""
+    from worker.entrypoints.cli.bundles import show_bundle
     from worker.entrypoints.job_text import job_text
 
-    with _services() as services:
+    with open_services() as services:
+        if not result and show_bundle(services, job_id, as_json=as_json):
+            return
         job = _existing(services, job_id)
         if result:
             _show_result(services, job, as_json)
@@ -87,7 +90,7 @@ def replay(job_id: str, wait: bool, as_json: bool) -> None:
     """Put a failed job back into the queue."""
     from worker.services.replaying import Replaying
 
-    with _services() as services:
+    with open_services() as services:
         _existing(services, job_id)
         job = Replaying(services.store, services.admission).replay(job_id).job
         if job.status is JobStatus.QUEUED:
@@ -103,10 +106,13 @@ def replay(job_id: str, wait: bool, as_json: bool) -> None:
 @click.argument("job_id", metavar="ID")
 @AS_JSON
 def cancel(job_id: str, as_json: bool) -> None:
-    """End a queued job at once, ask a running one to stop; an ended one stays as it is."""
+    """End a queued job or bundle at once, ask a running one to stop; an ended one stays."""
+    from worker.entrypoints.cli.bundles import cancel_bundle
     from worker.services.cancelling import cancel as request_cancel
 
-    with _services() as services:
+    with open_services() as services:
+        if cancel_bundle(services, job_id, as_json=as_json):
+            return
         _existing(services, job_id)
         seen = request_cancel(services.store, job_id)
         if seen is None:
@@ -120,7 +126,8 @@ def cancel(job_id: str, as_json: bool) -> None:
 
 
 @contextmanager
-def _services() -> Iterator["Services"]:
+def open_services() -> Iterator["Services"]:
+    """What the settings ask for, closed at the end."""
     from worker.bootstrap import build_services
     from worker.settings import load_settings
 

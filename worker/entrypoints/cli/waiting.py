@@ -1,17 +1,20 @@
-"""Waiting for a job to end, and running the queue meanwhile where nobody else does."""
+"""Waiting for a job or a bundle to end, and running the queue meanwhile where nobody else does."""
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from worker.entrypoints.cli.failures import Failed, Interrupted
 from worker.entrypoints.cli.progress import Progress
 
 if TYPE_CHECKING:
     from worker.bootstrap import Services
+    from worker.jobs.bundle import Bundle
     from worker.jobs.job import Job
+
+Ended = TypeVar("Ended")
 
 #: Seconds between two looks at the job: at a store on this machine, and at any other.
 LOCAL_LOOK = 0.1
@@ -27,25 +30,60 @@ def wait_for(services: "Services", job: "Job", label: str = "") -> "Job":
     Raises:
         Interrupted: says where the job stands.
     """
-    with _local_worker(services) as is_local, Progress(label or job.job_id[:12]) as progress:
-        try:
-            with _termination_interrupts():
-                return _watch(services, job, progress, LOCAL_LOOK if is_local else REMOTE_LOOK)
-        except KeyboardInterrupt:
-            pass
-    raise Interrupted(_where_it_stands(services, job.job_id))
 
-
-def _watch(services: "Services", job: "Job", progress: Progress, look: float) -> "Job":
-    pause = threading.Event()
-    while not job.status.is_final:
-        progress.update(job.progress, job.status)
-        pause.wait(look)
+    def look(progress: Progress) -> "Job | None":
         seen = services.store.get(job.job_id)
         if seen is None:
             raise Failed(f"job {job.job_id} is gone")
-        job = seen.job
-    return job
+        progress.update(seen.job.progress, seen.job.status)
+        return seen.job if seen.job.status.is_final else None
+
+    if job.status.is_final:
+        return job
+    ended = _watched(services, label or job.job_id[:12], look)
+    if ended is None:
+        raise Interrupted(_where_it_stands(services, job.job_id))
+    return ended
+
+
+def wait_for_bundle(services: "Services", bundle: "Bundle") -> "Bundle":
+    """The same for a bundle."""
+
+    def look(progress: Progress) -> "Bundle | None":
+        seen = services.store.get_bundle(bundle.bundle_id)
+        if seen is None:
+            raise Failed(f"bundle {bundle.bundle_id} is gone")
+        live = services.bundle_progress.live(seen.bundle)
+        ended = live.completed + live.failed
+        if ended == live.total and not live.status.is_final:
+            # Whoever ended the last chunk does it, unless that process is gone by now.
+            services.bundle_progress.update(bundle.bundle_id)
+        progress.update(live.progress, f"{ended:,} of {live.total:,} variants")
+        return live if live.status.is_final else None
+
+    ended = _watched(services, bundle.bundle_id[:12], look)
+    if ended is None:
+        raise Interrupted(
+            f"Interrupted: bundle {bundle.bundle_id} goes on wherever a worker runs. "
+            f"backtest-worker status {bundle.bundle_id} shows it, "
+            f"backtest-worker cancel {bundle.bundle_id} ends it."
+        )
+    return ended
+
+
+def _watched(
+    services: "Services", label: str, look: Callable[[Progress], Ended | None]
+) -> Ended | None:
+    """What ``look`` has to say at the end; ``None`` if somebody interrupted."""
+    with _local_worker(services) as is_local, Progress(label) as progress:
+        pause = threading.Event()
+        try:
+            with _termination_interrupts():
+                while (ended := look(progress)) is None:
+                    pause.wait(LOCAL_LOOK if is_local else REMOTE_LOOK)
+                return ended
+        except KeyboardInterrupt:
+            return None
 
 
 @contextmanager

@@ -1,0 +1,135 @@
+"""``bundle BUNDLE.json``: many variants of one config, in the store that STORE names."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from worker.entrypoints.cli.failures import Failed
+from worker.entrypoints.cli.files import print_json, read_config
+from worker.jobs.errors import DoorbellUnavailable
+from worker.jobs.states import JobStatus
+
+if TYPE_CHECKING:
+    from worker.bootstrap import Services
+    from worker.jobs.bundle import Bundle
+    from worker.services.bundles.paging import VariantPages
+
+#: Rows of the table at the end.
+SHOWN_VARIANTS = 10
+
+
+@click.command()
+@click.argument("file", metavar="BUNDLE.json")
+@click.option("--wait", is_flag=True, help="Stay until all variants have ended.")
+@click.option("--json", "as_json", is_flag=True, help="Print the bundle as JSON.")
+def bundle(file: str, wait: bool, as_json: bool) -> None:
+    """Run many variants of a backtest; with --wait, rank them at the end.
+
+    The file has what POST /v1/bundles takes: baseConfig, and parameterGrid or variants ('-' reads
+    standard input). With DOORBELL=local, --wait runs the queue in this process.
+    """
+    from worker.entrypoints.cli.jobs import open_services
+
+    body = read_config(file)
+    with open_services() as services:
+        submitted = _submitted(services, body)
+        if not wait:
+            said = f"{submitted.total:,} variants in {submitted.chunks} job(s)"
+            _show(services, submitted, as_json, f"Bundle {submitted.bundle_id}: {said}.")
+            _require_no_failure(submitted)
+            return
+        click.echo(f"Bundle {submitted.bundle_id}", err=True)
+        _wait_and_show(services, submitted, as_json)
+
+
+def show_bundle(services: "Services", bundle_id: str, *, as_json: bool) -> bool:
+    """How a bundle stands; False if there is none with this id."""
+    from worker.entrypoints.bundle_text import bundle_text
+
+    found = _existing(services, bundle_id)
+    if found is None:
+        return False
+    live = services.bundle_progress.live(found)
+    _show(services, live, as_json, bundle_text(live))
+    return True
+
+
+def cancel_bundle(services: "Services", bundle_id: str, *, as_json: bool) -> bool:
+    """Ask for the end of a bundle; False if there is none with this id."""
+    if _existing(services, bundle_id) is None:
+        return False
+    seen = services.bundle_cancelling.cancel(bundle_id)
+    if seen is None:
+        raise Failed(f"there is no bundle {bundle_id}")
+    is_stopping = seen.bundle.status is JobStatus.RUNNING
+    said = "is asked to stop" if is_stopping else f"is {seen.bundle.status}"
+    _show(services, seen.bundle, as_json, f"Bundle {bundle_id} {said}.")
+    return True
+
+
+def _submitted(services: "Services", body: dict[str, Any]) -> "Bundle":
+    """The bundle, expanded. Raises ``Failed`` with every field of the file that is wrong."""
+    from worker.entrypoints.backtest_requests import InvalidFields
+    from worker.entrypoints.bundle_requests import asked_bundle, read_new_bundle
+    from worker.services.bundles.submission import BundleSubmission
+
+    try:
+        asked = asked_bundle(services.settings.local_user, read_new_bundle(body))
+    except InvalidFields as error:
+        fields = [f"  {e['path']}: expected {e['expected']}, got {e['got']}" for e in error.errors]
+        raise Failed("\n".join(["the bundle is not valid:", *fields])) from None
+    submission = BundleSubmission(
+        services.store, services.bundle_admission, services.artifacts, services.clock
+    )
+    stored = submission.submit(asked).snapshot.bundle
+    try:
+        services.bundle_arrivals.announce(stored.bundle_id)
+    except DoorbellUnavailable as error:
+        click.echo(f"The bundle is stored, but no worker could be rung: {error}", err=True)
+    return _existing(services, stored.bundle_id) or stored
+
+
+def _existing(services: "Services", bundle_id: str) -> "Bundle | None":
+    from worker.jobs.bundle import is_bundle_id
+
+    seen = services.store.get_bundle(bundle_id) if is_bundle_id(bundle_id) else None
+    return None if seen is None else seen.bundle
+
+
+def _wait_and_show(services: "Services", submitted: "Bundle", as_json: bool) -> None:
+    from worker.entrypoints.bundle_text import ranking_text
+    from worker.entrypoints.cli.waiting import wait_for_bundle
+    from worker.services.bundles.paging import Only, Order
+
+    ended = wait_for_bundle(services, submitted)
+    order = Order(sort=ended.rank_by, descending=True, only=Only.COMPLETED)
+    best = _pages(services).page(ended, order, limit=SHOWN_VARIANTS) if ended.artifacts else None
+    _show(services, ended, as_json, ranking_text(ended, best.rows if best else ()))
+    _require_no_failure(ended)
+
+
+def _show(services: "Services", shown: "Bundle", as_json: bool, text: str) -> None:
+    from worker.entrypoints.bundle_forms import BundleForm, RankedVariant
+
+    if as_json:
+        best = _pages(services).best(shown)
+        form = BundleForm.look(shown, None if best is None else RankedVariant.of(best))
+        print_json(form.to_json())
+    elif text:
+        click.echo(text)
+
+
+def _pages(services: "Services") -> "VariantPages":
+    from worker.services.bundles.artifact_cache import ArtifactCache
+    from worker.services.bundles.ended_rows import EndedRows
+    from worker.services.bundles.paging import VariantPages
+
+    return VariantPages(EndedRows(services.store), ArtifactCache(services.artifacts))
+
+
+def _require_no_failure(ended: "Bundle") -> None:
+    """Exit with an error for a bundle that failed."""
+    if ended.status is JobStatus.FAILED:
+        raise Failed(
+            f"bundle {ended.bundle_id} failed with {ended.error_code}: {ended.error_message}"
+        )
