@@ -99,9 +99,9 @@ def simulate(
             days,
             candles.close,
             volatilities,
-            equity,
-            holds_position,
-            skips,
+            equity[first:last],
+            holds_position[first:last],
+            skips[first:last],
             trades,
             cycles,
         )

@@ -65,9 +65,10 @@ def run_bars(
 ) -> State:
     """Run bars first … last − 1 and return the account after them.
 
-    ``days`` are UTC dates as counts since 1970-01-01. Writes ``equity``, ``holds_position`` and
-    ``skips`` (a ``Skip``) at those bars, and the rows of ``trades`` (TRADE_ROW) and ``cycles``
-    (CYCLE_ROW) that open or close there; each table has room for one row a bar.
+    ``days`` are UTC dates as counts since 1970-01-01; they, ``closes`` and ``volatilities`` are of
+    all bars. Writes ``equity``, ``holds_position`` and ``skips`` (a ``Skip``) of these bars alone,
+    and the rows of ``trades`` (TRADE_ROW) and ``cycles`` (CYCLE_ROW) that open or close there; each
+    table has room for one more row a bar.
     """
     cash = state.cash
     shares = state.shares
@@ -256,9 +257,9 @@ def run_bars(
                 )
 
         liability = contracts * size * value if option != NO_OPTION else 0.0
-        equity[bar] = cash + shares * close - liability
-        holds_position[bar] = option != NO_OPTION or shares > 0.0
-        skips[bar] = skip
+        equity[bar - first] = cash + shares * close - liability
+        holds_position[bar - first] = option != NO_OPTION or shares > 0.0
+        skips[bar - first] = skip
         last_close = close
         if shares > 0.0:
             lowest_close = min(lowest_close, close)

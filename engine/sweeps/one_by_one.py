@@ -5,29 +5,35 @@ This is how wheels and portfolios are swept, and whatever the tiled kernels do n
 
 from collections.abc import Callable
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.config import BacktestConfig
 from engine.cycles import averages, describe
 from engine.errors import Stopped
 from engine.fills import simulate_fills
-from engine.metrics import Curve, curve_of, curve_of_simulation, sweep_metrics
+from engine.metrics import Curve, curve_of_simulation, sweep_metrics
 from engine.portfolio import run_portfolio
 from engine.portfolio_parameters import PortfolioParameters
 from engine.regimes import REGIMES, regimes_of
+from engine.return_kernels import BLOCK
 from engine.signal_strategies import fill_rules, signals_of
 from engine.simulation import CycleTable, ExitReason, IntArray
+from engine.sweeps.curves import add_bars, curve_from, start_curve
 from engine.sweeps.rows import CyclesByRegime, RegimeCycles, SweepRow
 from engine.sweeps.shared import Data, Shared
-from engine.wheel import CHUNK_BARS, cycle_table, terms_of
+from engine.wheel import cycle_table, terms_of
 from engine.wheel_account import start
 from engine.wheel_kernel import run_bars
 from engine.wheel_parameters import WheelParameters
 from engine.wheel_records import CYCLE_ROW, TRADE_ROW
 
 ShouldStop = Callable[[], bool]
+
+#: Bars that a wheel is run over at a time: whole blocks of returns.
+WHEEL_BARS = 8 * BLOCK
 
 
 def run_variant(
@@ -83,27 +89,30 @@ def _run_signals(
 def _run_wheel(
     config: BacktestConfig, shared: Shared, data: Data, yearly: float, should_stop: ShouldStop
 ) -> tuple[Curve, CycleTable]:
-    """The wheel without its tables of trades and cycles, its notes and its open positions."""
+    """The wheel without its notes and its open positions; nothing is held for all bars."""
     parameters = cast("WheelParameters", config.parameters)
     volatilities = shared.volatilities(parameters, data, yearly)
     bars = data.bars
     count = len(bars)
-    equity = np.empty(count)
-    holds_position = np.empty(count, dtype=np.bool_)
-    skips = np.empty(count, dtype=np.int8)
-    trades = np.empty(count, dtype=TRADE_ROW)
-    cycles = np.empty(count, dtype=CYCLE_ROW)
     days = shared.days(data)
     terms = terms_of(parameters, config.max_cycles)
     state = start(config.starting_capital)
-    for first in range(0, count, CHUNK_BARS):
+    room = min(WHEEL_BARS, count)
+    equity = np.empty(room)
+    holds_position = np.empty(room, dtype=np.bool_)
+    skips = np.empty(room, dtype=np.int8)
+    trades = np.empty(room, dtype=TRADE_ROW)
+    cycles = np.empty(room, dtype=CYCLE_ROW)
+    sums, numbers = start_curve(config.starting_capital)
+    for first in range(0, count, WHEEL_BARS):
         if should_stop():
             raise Stopped
+        last = min(first + WHEEL_BARS, count)
         state = run_bars(
             terms,
             state,
             first,
-            min(first + CHUNK_BARS, count),
+            last,
             days,
             bars.close,
             volatilities,
@@ -113,14 +122,19 @@ def _run_wheel(
             trades,
             cycles,
         )
+        add_bars(equity[: last - first], holds_position[: last - first], sums, numbers)
+        trades = _with_room(trades, int(state.trade_rows) + WHEEL_BARS)
+        cycles = _with_room(cycles, int(state.cycle_rows) + WHEEL_BARS)
     rows = trades[: state.trade_rows]
-    completed = cycles[: state.cycle_rows]
-    curve = curve_of(
-        equity=equity,
-        times=bars.times,
-        starting_capital=config.starting_capital,
-        holds_position=holds_position,
-        pnl=rows["pnl"][rows["exit_reason"] != ExitReason.OPEN],
-        fees_paid=state.fees,
-    )
-    return curve, cycle_table(completed[completed["completed"]])
+    ended = cycles[: state.cycle_rows]
+    pnl = rows["pnl"][rows["exit_reason"] != ExitReason.OPEN]
+    curve = curve_from(sums, numbers, bars=count, span=data.span, pnl=pnl, fees=state.fees)
+    return curve, cycle_table(ended[ended["completed"]])
+
+
+def _with_room(rows: NDArray[Any], wanted: int) -> NDArray[Any]:
+    if wanted <= len(rows):
+        return rows
+    longer = np.empty(2 * wanted, rows.dtype)
+    longer[: len(rows)] = rows
+    return longer

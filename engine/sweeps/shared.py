@@ -34,9 +34,9 @@ from engine.wheel_parameters import (
 V = TypeVar("V")
 
 #: Arrays that are kept for other variants, all together.
-KEPT_BYTES = 4 * 1024 * 1024
-#: About what a preset's rules take, their parameters included.
-RULES_BYTES = 16 * 1024
+KEPT_BYTES = 8 * 1024 * 1024
+#: What a preset's rules count as: more than they take, for most are not asked for again.
+RULES_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, eq=False)

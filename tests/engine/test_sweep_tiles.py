@@ -4,7 +4,6 @@ import math
 import os
 import subprocess
 import sys
-import tracemalloc
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import pytest
 from engine import Candles, run_backtest
 from engine.return_kernels import BLOCK, moments
 from engine.simulation import FloatArray
-from engine.sweep import Ending, SweepResult, expand_grid, run_sweep, sweep_rows
+from engine.sweep import Ending, SweepResult, run_sweep, sweep_rows
 from engine.sweeps import bits, one_by_one, tiles, variants
 from engine.sweeps.overrides import overridden
 from engine.sweeps.rows import SweepRow, Variant
@@ -123,27 +122,6 @@ def test_the_compiler_makes_no_difference() -> None:
     usual = printed()
     assert usual.count("sha256:") > 30
     assert printed(NUMBA_DISABLE_JIT="1") == usual
-
-
-def test_a_thousand_variants_take_little_memory() -> None:
-    """Sixteen megabytes, of which the configs have the most and no indicator more than a tile."""
-    candles = walk(60_000, 3, timeframe="1h", volatility=0.002)
-    grid = expand_grid(
-        {
-            "parameters.fast": {"start": 5, "stop": 100, "step": 5},
-            "parameters.slow": {"start": 110, "stop": 600, "step": 10},
-        }
-    )
-    base = config("smaCross", timeframe="1h")
-    run_sweep(base, [grid[0]], candles, keep_best=0)
-    tracemalloc.start()
-    try:
-        result = run_sweep(base, grid, candles, keep_best=0, threads=2)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert result.count(Ending.FINISHED) == 1_000
-    assert peak < 16 * 2**20
 
 
 def test_bits_are_comparisons() -> None:
