@@ -131,7 +131,7 @@ def against_c(directory: Path, bars: int = YEAR_OF_MINUTES, rounds: int = 15) ->
     """The fills with stop, target and trailing stop, equity and trades out."""
     candles = market(bars)
     signals = crosses(candles)
-    codes = signals.coded()[0]
+    codes = signals.codes()
     loop = CompiledLoop.build(directory)
     took = medians(
         rounds,
@@ -152,8 +152,8 @@ def against_c(directory: Path, bars: int = YEAR_OF_MINUTES, rounds: int = 15) ->
 
 
 def our_run(config: BacktestConfig, candles: Candles) -> Simulation:
-    """From candles to equity, trades and cycles."""
-    return signal_strategies.simulate(config, candles, 365.0, {})
+    """From candles to equity, trades and cycles, bars checked."""
+    return engine.simulate(config, candles)
 
 
 def vectorbt_run(candles: Candles) -> Callable[[], Any]:

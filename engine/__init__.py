@@ -18,6 +18,7 @@ from engine.sweeps.grid import expand_grid
 from engine.versions import ENGINE_VERSION, SUPPORTED_ENGINE_VERSIONS
 
 if TYPE_CHECKING:
+    from engine.simulation import Simulation
     from engine.sweep import SweepResult, SweepRow, Variants
 
 
@@ -45,6 +46,28 @@ def run_backtest(
         Stopped: ``should_stop`` said yes.
     """
     from engine.run import run_backtest as run
+
+    return run(config, candles, on_progress, should_stop)
+
+
+def simulate(
+    config: BacktestConfig | Mapping[str, Any],
+    candles: Candles | Mapping[Any, Candles] | None = None,
+    on_progress: Callable[[float], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> "Simulation":
+    """The same account as :func:`run_backtest`'s, as arrays: for loops of one's own.
+
+    No metrics, regimes, texts, fingerprints or digests are made, which take several times as long
+    as the account itself. ``equity`` (money, marked at the close) and ``holds_position`` have one
+    value a bar; ``trades`` and ``cycles`` are tables with one array a column, whose ``…_index``
+    count bars from 0. Nobody may write to these arrays.
+
+    Args, Raises:
+        as :func:`run_backtest`. A config that is used again is read once with
+        :func:`parse_config`.
+    """
+    from engine.run import simulate as run
 
     return run(config, candles, on_progress, should_stop)
 

@@ -157,10 +157,12 @@ class Candles:
         """The bars that open in [start, end]; ``None`` leaves that side open."""
         first = 0
         last = len(self)
-        if start is not None:
-            first = int(np.searchsorted(self.times, _at_or_after(start), side="left"))
+        if start is not None and last > 0:
+            first = int(self.times.searchsorted(_at_or_after(start), side="left"))
         if end is not None:
-            last = int(np.searchsorted(self.times, to_milliseconds(end), side="right"))
+            last = int(self.times.searchsorted(to_milliseconds(end), side="right"))
+        if first == 0 and last == len(self):
+            return self
         return self.rows(first, max(first, last))
 
     def rows(self, first: int, last: int) -> "Candles":

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ _TIMES = "datetime64, datetimes, ISO texts or whole milliseconds since 1970 UTC"
 _LAST_MILLISECOND = timedelta(days=1, milliseconds=-1)
 
 
+@lru_cache(maxsize=1024)
 def start_of(text: str) -> datetime:
     """The instant a date or date-time stands for; without an offset it is UTC.
 
@@ -35,6 +37,7 @@ def start_of(text: str) -> datetime:
         raise ValueError(EXPECTED) from None
 
 
+@lru_cache(maxsize=1024)
 def end_of(text: str) -> datetime:
     """As :func:`start_of`, but a date without a time stands for the end of that UTC day."""
     moment = start_of(text)

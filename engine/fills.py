@@ -12,54 +12,20 @@ from engine.candles import Candles, from_milliseconds
 from engine.errors import Stopped
 from engine.fills_kernel import (
     CASH,
-    ENTRY_FEE,
-    ENTRY_INDEX,
-    ENTRY_PRICE,
     FEES_PAID,
     FIRST_UNFILLED,
-    HIGHEST,
     INDEX_COUNT,
-    LOWEST,
     NUMBER_COUNT,
     RUIN_INDEX,
     SIDE,
-    START_EQUITY,
-    T_AMBIGUOUS,
-    T_END,
-    T_ENTRY_INDEX,
-    T_ENTRY_PRICE,
-    T_EXIT_INDEX,
-    T_EXIT_PRICE,
-    T_FEES,
-    T_MAE,
-    T_MFE,
-    T_PNL,
-    T_REASON,
-    T_RETURN,
-    T_SIDE,
-    T_START,
-    T_UNITS,
-    TRADE_INDICES,
-    TRADE_NUMBERS,
     UNFILLED,
-    UNITS,
     SizingKind,
     run_bars,
 )
 from engine.levels import Intrabar
 from engine.orders import Codes, empty_codes, write_codes
-from engine.simulation import (
-    NO_INDEX,
-    BoolArray,
-    CycleTable,
-    ExitReason,
-    FloatArray,
-    Instrument,
-    IntArray,
-    Outcome,
-    Simulation,
-    TradeTable,
-)
+from engine.simulation import NO_INDEX, BoolArray, IntArray, Simulation
+from engine.trade_columns import TradeColumns, joined
 
 #: Bars between two looks at the caller; shorter chunks cost time, longer ones delay a stop.
 CHUNK_BARS = 10_000
@@ -96,15 +62,14 @@ class Signals:
     short_entry: BoolArray
     short_exit: BoolArray
 
-    def coded(self) -> tuple[Codes, int]:
-        """One byte of ``Signal`` bits a bar, with those that fill the last word of eight, and how
-        many bars ask for an entry. An exit cancels its own side's entry.
+    def codes(self) -> Codes:
+        """One byte of ``Signal`` bits a bar, with those that fill the last word of eight.
+
+        An exit cancels its own side's entry.
         """
         codes = empty_codes(len(self.long_entry))
-        entries = write_codes(
-            self.long_entry, self.long_exit, self.short_entry, self.short_exit, codes
-        )
-        return codes, entries
+        write_codes(self.long_entry, self.long_exit, self.short_entry, self.short_exit, codes)
+        return codes
 
 
 def simulate_fills(
@@ -114,17 +79,18 @@ def simulate_fills(
     starting_capital: float,
     on_progress: Callable[[float], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
-    chunk_bars: int = CHUNK_BARS,
+    chunk_bars: int | None = None,
 ) -> Simulation:
     """Trade ``signals`` on ``candles`` from ``starting_capital``.
 
-    The result does not depend on ``chunk_bars``. ``on_progress`` hears the fraction of bars done.
+    The result does not depend on ``chunk_bars``; None takes all bars at once where nobody looks.
+    ``on_progress`` hears the fraction of bars done.
 
     Raises:
         Stopped: ``should_stop`` answered yes between two chunks.
     """
     bars = len(candles)
-    codes, entries = signals.coded()
+    codes = signals.codes()
     words = codes.view(np.uint64)
     state = np.zeros(NUMBER_COUNT)
     state[CASH] = starting_capital
@@ -133,18 +99,21 @@ def simulate_fills(
     marks[FIRST_UNFILLED] = NO_INDEX
     equity = np.empty(bars)
     holds_position = np.empty(bars, np.bool_)
+    if chunk_bars is None:
+        is_watched = on_progress is not None or should_stop is not None
+        chunk_bars = CHUNK_BARS if is_watched else max(bars, 1)
+    entries = int(np.count_nonzero(signals.long_entry))
+    entries += int(np.count_nonzero(signals.short_entry))
     # A position that is held from the chunk before, and one that is open at the end.
-    room = min(entries, chunk_bars) + 2
-    numbers = np.empty((TRADE_NUMBERS, room))
-    indices = np.empty((TRADE_INDICES, room), np.int64)
-    done: list[tuple[FloatArray, IntArray]] = []
+    room = TradeColumns.room_for(min(entries, chunk_bars) + 2)
+    parts: list[TradeColumns] = []
     closed = 0
 
     for first in range(0, bars, chunk_bars):
         if should_stop is not None and should_stop():
             raise Stopped
         if closed:
-            done.append((numbers[:, :closed].copy(), indices[:, :closed].copy()))
+            parts.append(room.first(closed).copy())
         last = min(first + chunk_bars, bars)
         closed = run_bars(
             first,
@@ -172,105 +141,22 @@ def simulate_fills(
             marks,
             equity,
             holds_position,
-            numbers,
-            indices,
+            *room,
         )
         if on_progress is not None:
             on_progress(last / bars)
 
-    if marks[SIDE] != 0:
-        _write_open_trade(
-            state, marks, candles.close, equity, numbers[:, closed], indices[:, closed]
-        )
-        closed += 1
-    numbers, indices = numbers[:, :closed], indices[:, :closed]
-    if done:
-        numbers = np.concatenate([*(part for part, _ in done), numbers], axis=1)
-        indices = np.concatenate([*(part for _, part in done), indices], axis=1)
+    # An open position's row lies after those of the closed trades.
+    closed += int(marks[SIDE] != 0)
+    parts.append(room.first(closed).copy() if closed < entries // 2 else room.first(closed))
+    trades, cycles = (joined(parts) if len(parts) > 1 else parts[0]).tables()
     return Simulation(
         equity=equity,
         holds_position=holds_position,
-        trades=_trade_table(numbers, indices),
-        cycles=_cycle_table(numbers, indices, bars),
+        trades=trades,
+        cycles=cycles,
         fees_paid=float(state[FEES_PAID]),
         notes=_notes(marks, candles),
-    )
-
-
-def _write_open_trade(
-    state: FloatArray,
-    marks: IntArray,
-    close: FloatArray,
-    equity: FloatArray,
-    numbers: FloatArray,
-    indices: IntArray,
-) -> None:
-    """A trade's row, marked at the last close: the same operations as for a closed one, so that
-    the figures meet bit for bit.
-    """
-    side, units, entry = int(marks[SIDE]), float(state[UNITS]), float(state[ENTRY_PRICE])
-    worst, best = state[LOWEST], state[HIGHEST]
-    if side < 0:
-        worst, best = best, worst
-    pnl = side * units * (float(close[-1]) - entry) - float(state[ENTRY_FEE])
-    numbers[T_UNITS] = units
-    numbers[T_ENTRY_PRICE] = entry
-    numbers[T_EXIT_PRICE] = np.nan
-    numbers[T_FEES] = state[ENTRY_FEE]
-    numbers[T_PNL] = pnl
-    numbers[T_RETURN] = pnl / (units * entry)
-    numbers[T_MAE] = (side * worst - side * entry) / entry
-    numbers[T_MFE] = (side * best - side * entry) / entry
-    numbers[T_START] = state[START_EQUITY]
-    numbers[T_END] = equity[-1]
-    indices[T_SIDE] = side
-    indices[T_ENTRY_INDEX] = marks[ENTRY_INDEX]
-    indices[T_EXIT_INDEX] = NO_INDEX
-    indices[T_REASON] = int(ExitReason.OPEN)
-    indices[T_AMBIGUOUS] = 0
-
-
-def _trade_table(numbers: FloatArray, indices: IntArray) -> TradeTable:
-    count = numbers.shape[1]
-    return TradeTable(
-        instrument=np.full(count, int(Instrument.POSITION), np.int64),
-        side=indices[T_SIDE],
-        quantity=numbers[T_UNITS],
-        entry_index=indices[T_ENTRY_INDEX],
-        exit_index=indices[T_EXIT_INDEX],
-        entry_price=numbers[T_ENTRY_PRICE],
-        exit_price=numbers[T_EXIT_PRICE],
-        fees=numbers[T_FEES],
-        pnl=numbers[T_PNL],
-        trade_return=numbers[T_RETURN],
-        exit_reason=indices[T_REASON],
-        ambiguous=indices[T_AMBIGUOUS] != 0,
-        mae=numbers[T_MAE],
-        mfe=numbers[T_MFE],
-        strike=np.full(count, np.nan),
-        expiry=np.full(count, NO_INDEX, np.int64),
-    )
-
-
-def _cycle_table(numbers: FloatArray, indices: IntArray, bars: int) -> CycleTable:
-    """A signal strategy goes from flat to flat with each trade, so each trade is a cycle."""
-    count = numbers.shape[1]
-    exit_index = indices[T_EXIT_INDEX]
-    completed = exit_index != NO_INDEX
-    none = np.full(count, np.nan)
-    return CycleTable(
-        start_index=indices[T_ENTRY_INDEX],
-        end_index=np.where(completed, exit_index, bars - 1),
-        start_equity=numbers[T_START],
-        end_equity=numbers[T_END],
-        outcome=completed * np.int64(Outcome.CLOSED),
-        completed=completed,
-        had_assignment=np.zeros(count, np.bool_),
-        assignment_price=none,
-        assignment_strike=none,
-        called_away_price=none,
-        called_away_strike=none,
-        premium_collected=np.zeros(count),
     )
 
 

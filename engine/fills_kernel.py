@@ -29,6 +29,7 @@ from engine.orders import (
 )
 from engine.simulation import BoolArray, ExitReason, FloatArray, IntArray
 from engine.sweeps.borrowing import borrowed
+from engine.trade_columns import write_open_trade, write_trade
 
 
 class SizingKind(IntEnum):
@@ -45,13 +46,6 @@ NUMBER_COUNT = 8
 #: Positions in the integer state.
 SIDE, ENTRY_INDEX, COMPLETED, RUIN_INDEX, UNFILLED, FIRST_UNFILLED = range(6)
 INDEX_COUNT = 6
-
-#: Rows of the trades' columns.
-(T_UNITS, T_ENTRY_PRICE, T_EXIT_PRICE, T_FEES, T_PNL, T_RETURN, T_MAE, T_MFE, T_START,
- T_END) = range(10)  # fmt: skip
-TRADE_NUMBERS = 10
-T_SIDE, T_ENTRY_INDEX, T_EXIT_INDEX, T_REASON, T_AMBIGUOUS = range(5)
-TRADE_INDICES = 5
 
 # Plain integers: numba would otherwise have to know the enumerations.
 _EQUITY_FRACTION = int(SizingKind.EQUITY_FRACTION)
@@ -142,47 +136,6 @@ def _extremes(
 
 
 @kernel
-def _write_trade(
-    numbers: FloatArray,
-    indices: IntArray,
-    row: int,
-    side: int,
-    units: float,
-    entry_index: int,
-    exit_index: int,
-    entry_price: float,
-    exit_price: float,
-    fees: float,
-    lowest: float,
-    highest: float,
-    start_equity: float,
-    end_equity: float,
-    reason: int,
-    ambiguous: bool,
-) -> None:
-    """Fill one row; the exit price counts as a price that the trade has seen."""
-    pnl = side * units * (exit_price - entry_price) - fees
-    worst = lowest if side > 0 else highest
-    best = highest if side > 0 else lowest
-    numbers[T_UNITS, row] = units
-    numbers[T_ENTRY_PRICE, row] = entry_price
-    numbers[T_EXIT_PRICE, row] = exit_price
-    numbers[T_FEES, row] = fees
-    numbers[T_PNL, row] = pnl
-    numbers[T_RETURN, row] = pnl / (units * entry_price)
-    entry = side * entry_price
-    numbers[T_MAE, row] = (min(side * worst, side * exit_price) - entry) / entry_price
-    numbers[T_MFE, row] = (max(side * best, side * exit_price) - entry) / entry_price
-    numbers[T_START, row] = start_equity
-    numbers[T_END, row] = end_equity
-    indices[T_SIDE, row] = side
-    indices[T_ENTRY_INDEX, row] = entry_index
-    indices[T_EXIT_INDEX, row] = exit_index
-    indices[T_REASON, row] = reason
-    indices[T_AMBIGUOUS, row] = 1 if ambiguous else 0
-
-
-@kernel
 def run_bars(
     first: int,
     last: int,
@@ -211,6 +164,7 @@ def run_bars(
     holds_position: BoolArray,
     numbers: FloatArray,
     indices: IntArray,
+    flags: BoolArray,
 ) -> int:
     """Run bars first, …, last − 1 of the arrays' whole length; returns how many trades closed.
 
@@ -220,13 +174,14 @@ def run_bars(
         max_cycles: 0 stands for unlimited.
         state, marks: the account before ``first``; updated to stand before ``last``.
         equity, holds_position: written at first, …, last − 1.
-        numbers, indices: columns (rows of TRADE_NUMBERS, TRADE_INDICES) of the trades closed in
-            this call; need room for one more than bars of it ask for an entry.
+        numbers, indices, flags: where ``write_trade`` puts the trades closed in this call, and
+            after them one that is open on the very last bar; need room for two more than bars of
+            it ask for an entry.
     """
     open_, high, low, close = borrowed(open_), borrowed(high), borrowed(low), borrowed(close)
     codes, words, equity = borrowed(codes), borrowed(words), borrowed(equity)
     holds_position = borrowed(holds_position)
-    numbers, indices = borrowed(numbers), borrowed(indices)
+    numbers, indices, flags = borrowed(numbers), borrowed(indices), borrowed(flags)
     cash = state[CASH]
     units = state[UNITS]
     entry_price = state[ENTRY_PRICE]
@@ -325,8 +280,8 @@ def run_bars(
             fee = units * price * fee_rate + fee_per_trade
             cash = cash + holding * price - fee
             fees_paid += fee
-            _write_trade(
-                numbers, indices, closed, side, units, entry_index, bar, entry_price, price,
+            write_trade(
+                numbers, indices, flags, closed, side, units, entry_index, bar, entry_price, price,
                 entry_fee + fee, lowest, highest, start_equity, cash, reason, ambiguous,
             )  # fmt: skip
             closed += 1
@@ -355,6 +310,11 @@ def run_bars(
                 if first_unfilled < 0:
                     first_unfilled = bar
 
+    if side != 0 and last == len(close):
+        write_open_trade(
+            numbers, indices, flags, closed, side, units, entry_index, last - 1, entry_price,
+            close[last - 1], entry_fee, lowest, highest, start_equity, equity[last - 1],
+        )  # fmt: skip
     state[CASH] = cash
     state[UNITS] = units
     state[ENTRY_PRICE] = entry_price

@@ -10,6 +10,7 @@ from engine.config import BacktestConfig
 from engine.digest import digest
 from engine.errors import DataNotFoundError
 from engine.series import volatility_symbol
+from engine.soundness import check_usable
 from engine.timeframes import TIMEFRAMES
 
 #: Candles by symbol, or by (symbol, timeframe) where a symbol has bars of several lengths.
@@ -43,7 +44,7 @@ def bars_of(config: BacktestConfig, given: Given) -> Candles:
             f"no candles of {config.symbol} {config.timeframe} from {config.start_date} to "
             f"{config.end_date}; {_held(stored)}"
         )
-    bars.validate_usable()
+    check_usable(bars)
     return bars
 
 
@@ -64,7 +65,7 @@ def volatility_series(config: BacktestConfig, bars: Candles, given: Given) -> Ma
     first = int(np.searchsorted(stored.times, bars.times[0], side="right")) - 1
     last = int(np.searchsorted(stored.times, bars.times[-1], side="right"))
     used = stored.rows(max(first, 0), last)
-    used.validate_usable()
+    check_usable(used)
     return {symbol: used}
 
 

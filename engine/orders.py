@@ -51,22 +51,15 @@ def write_codes(
     short_entry: BoolArray,
     short_exit: BoolArray,
     codes: Codes,
-) -> int:
-    """Write each bar's ``Signal`` bits; returns how many bars ask for an entry."""
-    entries = 0
+) -> None:
+    """Write each bar's ``Signal`` bits."""
     for i in range(np.uint64(0), np.uint64(len(long_entry))):
-        code = 0
-        if long_entry[i] and not long_exit[i]:
-            code |= LONG_ENTRY
-        if long_exit[i]:
-            code |= LONG_EXIT
-        if short_entry[i] and not short_exit[i]:
-            code |= SHORT_ENTRY
-        if short_exit[i]:
-            code |= SHORT_EXIT
-        codes[i] = code
-        entries += code & ENTRIES != 0
-    return entries
+        codes[i] = (
+            (long_entry[i] & ~long_exit[i]) * LONG_ENTRY
+            + long_exit[i] * LONG_EXIT
+            + (short_entry[i] & ~short_exit[i]) * SHORT_ENTRY
+            + short_exit[i] * SHORT_EXIT
+        )
 
 
 @kernel

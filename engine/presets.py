@@ -1,6 +1,7 @@
 """Each preset written out as rules, its short side mirrored."""
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -124,4 +125,9 @@ def as_rules(strategy_id: str, parameters: Any) -> RulesParameters:
     """
     if isinstance(parameters, RulesParameters):
         return parameters
+    return _expanded(strategy_id, parameters)
+
+
+@lru_cache(maxsize=16)
+def _expanded(strategy_id: str, parameters: Any) -> RulesParameters:
     return RulesParameters.model_validate(_EXPANSIONS[strategy_id](parameters))

@@ -10,26 +10,24 @@ from functools import reduce
 
 import numpy as np
 
-from engine import indicators
 from engine.candles import Candles
-from engine.indicator_parameters import (
-    COLUMNS,
-    Atr,
-    Average,
-    Bollinger,
-    Donchian,
-    Indicator,
-    Macd,
-    Roc,
-    Rsi,
-    Stochastic,
-    StochRsi,
-    Supertrend,
+from engine.comparisons import (
+    EQUAL,
+    GREATER,
+    LESS,
+    Standings,
+    has_crossed,
+    has_not_crossed,
+    is_one_of,
+    stand,
+    stand_averages,
+    stand_to_number,
+    turned,
 )
+from engine.indicator_outputs import Outputs, is_simple
+from engine.indicator_parameters import COLUMNS, OUTPUTS, Indicator
 from engine.rules_parameters import Condition, RulesParameters
 from engine.simulation import BoolArray, FloatArray, IntArray
-
-_AVERAGES = {"sma": indicators.sma, "ema": indicators.ema, "wma": indicators.wma}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,52 +38,7 @@ class Truth:
     false: BoolArray
 
 
-def outputs(indicator: Indicator, candles: Candles) -> dict[str, FloatArray]:
-    """Every output of one indicator, by what follows its name ("" for the bare name)."""
-    if isinstance(indicator, Atr):
-        return {"": indicators.atr(candles.high, candles.low, candles.close, indicator.period)}
-    if isinstance(indicator, Supertrend):
-        trend = indicators.supertrend(
-            candles.high, candles.low, candles.close, indicator.period, indicator.multiplier
-        )
-        return {".value": trend.value, ".direction": trend.direction}
-    if isinstance(indicator, Donchian):
-        channel = indicators.donchian(candles.high, candles.low, indicator.period)
-        return {".upper": channel.upper, ".lower": channel.lower}
-    if isinstance(indicator, Stochastic):
-        slow = indicators.stochastic(
-            candles.high,
-            candles.low,
-            candles.close,
-            indicator.fast_k,
-            indicator.slow_k,
-            indicator.slow_d,
-        )
-        return {".k": slow.k, ".d": slow.d}
-    return _of_one_column(indicator, getattr(candles, indicator.source))
-
-
-def _of_one_column(
-    indicator: Average | Rsi | Macd | Bollinger | StochRsi | Roc, values: FloatArray
-) -> dict[str, FloatArray]:
-    if isinstance(indicator, Average):
-        return {"": _AVERAGES[indicator.type](values, indicator.period)}
-    if isinstance(indicator, Rsi):
-        return {"": indicators.rsi(values, indicator.period)}
-    if isinstance(indicator, Macd):
-        lines = indicators.macd(values, indicator.fast, indicator.slow, indicator.signal)
-        return {".macd": lines.macd, ".signal": lines.signal, ".histogram": lines.histogram}
-    if isinstance(indicator, Bollinger):
-        bands = indicators.bollinger(values, indicator.period, indicator.deviations)
-        return {".upper": bands.upper, ".middle": bands.middle, ".lower": bands.lower}
-    if isinstance(indicator, StochRsi):
-        fast = indicators.stochastic_rsi(
-            values, indicator.period, indicator.fast_k, indicator.fast_d
-        )
-        return {"": fast.k, ".k": fast.k, ".d": fast.d}
-    return {"": indicators.roc(values, indicator.period)}
-
-
+Operand = str | float
 #: Gives an indicator's outputs, perhaps without computing them anew.
 OutputsOf = Callable[[Indicator, Candles], Mapping[str, FloatArray]]
 
@@ -94,84 +47,138 @@ class Evaluation:
     """Rules on the candles of one run. Indicators are computed when first named."""
 
     def __init__(
-        self, rules: RulesParameters, candles: Candles, outputs_of: OutputsOf = outputs
+        self, rules: RulesParameters, candles: Candles, outputs_of: OutputsOf | None = None
     ) -> None:
         self._rules = rules
         self._candles = candles
+        self._outputs = Outputs(candles)
         self._outputs_of = outputs_of
         self._series: dict[str, FloatArray] = {name: getattr(candles, name) for name in COLUMNS}
+        self._standings: dict[tuple[Operand, Operand], Standings] = {}
 
     def fires(self, condition: Condition | None) -> BoolArray:
         """Where ``condition`` is true; nowhere without one."""
         if condition is None:
             return np.zeros(len(self._candles), np.bool_)
-        return self.truth(condition).true
-
-    def never_defined(self, conditions: Iterable[Condition]) -> list[str]:
-        """The indicators in ``conditions`` that have no value on any bar, in reading order."""
-        operands = [operand for condition in conditions for operand in condition.operands()]
-        named = [one for one in operands if isinstance(one, str) and one not in COLUMNS]
-        silent = [name.split(".")[0] for name in named if np.isnan(self._values(name)).all()]
-        return list(dict.fromkeys(silent))
+        return self._where(condition, verdict=True)
 
     def truth(self, condition: Condition) -> Truth:
         """The condition's value on every bar."""
-        if condition.crosses_above is not None:
-            return self._crosses(*condition.crosses_above)
-        if condition.crosses_below is not None:
-            a, b = condition.crosses_below
-            return self._crosses(b, a)
-        if condition.above is not None:
-            return self._above(*condition.above)
-        if condition.below is not None:
-            a, b = condition.below
-            return self._above(b, a)
-        if condition.rising is not None:
-            return self._keeps_moving(*condition.rising, sign=1.0)
-        if condition.falling is not None:
-            return self._keeps_moving(*condition.falling, sign=-1.0)
-        if condition.negated is not None:
-            inner = self.truth(condition.negated)
-            return Truth(inner.false, inner.true)
-        parts = [self.truth(part) for part in condition.all_of or condition.any_of or ()]
-        trues = [part.true for part in parts]
-        falses = [part.false for part in parts]
-        if condition.all_of is not None:
-            return Truth(reduce(np.logical_and, trues), reduce(np.logical_or, falses))
-        return Truth(reduce(np.logical_or, trues), reduce(np.logical_and, falses))
+        return Truth(self._where(condition, verdict=True), self._where(condition, verdict=False))
 
-    def _values(self, operand: str | float) -> FloatArray:
-        if isinstance(operand, float):
-            return np.broadcast_to(np.float64(operand), (len(self._candles),))
+    def never_defined(self, conditions: Iterable[Condition]) -> list[str]:
+        """The indicators in ``conditions``, all evaluated, that have no value on any bar, in
+        reading order.
+        """
+        silent = {name for name in self._rules.indicators if self._is_never_defined(name)}
+        if not silent:
+            return []
+        operands = (operand for condition in conditions for operand in condition.operands())
+        names = [one.split(".")[0] for one in operands if isinstance(one, str)]
+        return [name for name in dict.fromkeys(names) if name in silent]
+
+    def _is_never_defined(self, name: str) -> bool:
+        indicator = self._rules.indicators[name]
+        if is_simple(indicator):
+            return indicator.period > len(self._candles)
+        series = (self._series.get(name + output) for output in OUTPUTS[indicator.type])
+        # Most have a value on the last bar, which saves looking at the others.
+        return any(
+            one is not None and bool(np.isnan(one[-1])) and bool(np.isnan(one).all())
+            for one in series
+        )
+
+    def _where(self, condition: Condition, *, verdict: bool) -> BoolArray:
+        """The bars on which ``condition`` is ``verdict``."""
+        if condition.crosses_above is not None:
+            return self._crosses(*condition.crosses_above, GREATER, verdict)
+        if condition.crosses_below is not None:
+            return self._crosses(*condition.crosses_below, LESS, verdict)
+        if condition.above is not None:
+            return self._stands(*condition.above, GREATER if verdict else LESS | EQUAL)
+        if condition.below is not None:
+            return self._stands(*condition.below, LESS if verdict else GREATER | EQUAL)
+        if condition.rising is not None:
+            return self._keeps_moving(*condition.rising, 1.0, verdict)
+        if condition.falling is not None:
+            return self._keeps_moving(*condition.falling, -1.0, verdict)
+        if condition.negated is not None:
+            return self._where(condition.negated, verdict=not verdict)
+        parts = condition.all_of or condition.any_of or ()
+        found = [self._where(part, verdict=verdict) for part in parts]
+        needs_all = verdict if condition.all_of is not None else not verdict
+        return reduce(np.logical_and if needs_all else np.logical_or, found)
+
+    def _values(self, operand: str) -> FloatArray:
         if operand not in self._series:
             name = operand.split(".")[0]
-            computed = self._outputs_of(self._rules.indicators[name], self._candles)
+            indicator = self._rules.indicators[name]
+            given = self._outputs_of
+            computed = given(indicator, self._candles) if given else self._outputs.of(indicator)
             for output, values in computed.items():
                 self._series[f"{name}{output}"] = values
         return self._series[operand]
 
-    def _above(self, a: str | float, b: str | float) -> Truth:
-        left, right = self._values(a), self._values(b)
-        return Truth(left > right, left <= right)
+    def _standing(self, a: Operand, b: Operand) -> tuple[Standings, bool]:
+        """How a stands to b, or b to a: then the second part is true."""
+        if (b, a) in self._standings:
+            return self._standings[b, a], True
+        if isinstance(a, float) and isinstance(b, str):
+            return self._standing(b, a)[0], True
+        if (a, b) not in self._standings:
+            self._standings[a, b] = self._compared(a, b)
+        return self._standings[a, b], False
 
-    def _crosses(self, a: str | float, b: str | float) -> Truth:
-        """a crosses above b: not above on the bar before, above on this one."""
-        left, right = self._values(a), self._values(b)
-        defined = ~(np.isnan(left) | np.isnan(right))
-        defined[1:] &= defined[:-1].copy()
-        defined[:1] = False
-        crossed = left > right
-        crossed[1:] &= left[:-1] <= right[:-1]
-        return Truth(crossed & defined, ~crossed & defined)
+    def _compared(self, a: Operand, b: Operand) -> Standings:
+        standings = np.empty(len(self._candles), np.uint8)
+        if isinstance(a, float):
+            standings.fill(LESS if a < float(b) else GREATER if a > float(b) else EQUAL)
+        elif isinstance(b, float):
+            stand_to_number(self._values(a), b, standings)
+        elif not self._are_averages(a, b, standings):
+            stand(self._values(a), self._values(b), standings)
+        return standings
 
-    def _keeps_moving(self, operand: str | float, bars: int, *, sign: float) -> Truth:
+    def _are_averages(self, a: str, b: str, standings: Standings) -> bool:
+        """Whether a and b are averages whose sums tell how they stand: then it is written."""
+        indicators = self._rules.indicators
+        one, other = indicators.get(a), indicators.get(b)
+        if self._outputs_of is not None or one is None or other is None:
+            return False
+        if not is_simple(one) or not is_simple(other):
+            return False
+        sums = self._outputs.comparable(one, other)
+        if sums is None:
+            return False
+        stand_averages(sums, one.period, other.period, standings)
+        return True
+
+    def _stands(self, a: Operand, b: Operand, bits: int) -> BoolArray:
+        standings, is_turned = self._standing(a, b)
+        found = np.empty(len(standings), np.bool_)
+        is_one_of(standings, turned(bits) if is_turned else bits, found)
+        return found
+
+    def _crosses(self, a: Operand, b: Operand, beyond: int, verdict: bool) -> BoolArray:
+        """a goes beyond b: beyond on this bar, not beyond on the one before."""
+        standings, is_turned = self._standing(a, b)
+        found = np.empty(len(standings), np.bool_)
+        crossed = has_crossed if verdict else has_not_crossed
+        crossed(standings, turned(beyond) if is_turned else beyond, found)
+        return found
+
+    def _keeps_moving(self, operand: Operand, bars: int, sign: float, verdict: bool) -> BoolArray:
         """Each of the last ``bars`` steps went the way of ``sign``."""
-        values = sign * self._values(operand)
+        if isinstance(operand, float):
+            values = np.full(len(self._candles), operand)
+        else:
+            values = sign * self._values(operand)
         steps = np.zeros(len(values), np.bool_)
         steps[1:] = values[1:] > values[:-1]
         defined = _consecutive(~np.isnan(values)) > bars
         moved = _consecutive(steps) >= bars
-        return Truth(moved & defined, ~moved & defined)
+        found: BoolArray = (moved if verdict else ~moved) & defined
+        return found
 
 
 def _consecutive(mask: BoolArray) -> IntArray:

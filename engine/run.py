@@ -12,7 +12,8 @@ from engine.portfolio import run_portfolio
 from engine.portfolio_parameters import PortfolioParameters
 from engine.reporting import Run, report
 from engine.result import BacktestResult
-from engine.single_run import OnProgress, ShouldStop, run_single
+from engine.simulation import Simulation
+from engine.single_run import OnProgress, ShouldStop, run_single, simulate_single
 from engine.versions import ENGINE_VERSION
 
 
@@ -50,3 +51,25 @@ def run_backtest(
             data_fingerprint=run.fingerprint,
         )
     )
+
+
+def simulate(
+    config: BacktestConfig | Mapping[str, Any],
+    candles: Candles | Given | None = None,
+    on_progress: OnProgress | None = None,
+    should_stop: ShouldStop | None = None,
+) -> Simulation:
+    """The account of ``config`` over ``candles``, without its report.
+
+    Raises:
+        ConfigError: a mapping that is no sound config.
+        DataError: candles are missing (``DataNotFoundError``) or cannot be used.
+        Stopped: ``should_stop`` said yes.
+    """
+    if not isinstance(config, BacktestConfig):
+        config = parse_config(config)
+    given = by_symbol(config, candles)
+    if isinstance(config.parameters, PortfolioParameters):
+        run = run_portfolio(config, config.parameters, given, on_progress, should_stop)
+        return run.simulation
+    return simulate_single(config, given, on_progress, should_stop)

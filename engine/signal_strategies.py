@@ -1,6 +1,6 @@
 """Runs the strategies that trade on signals: presets and rules become masks, masks an account."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +10,7 @@ from engine.fills import FillRules, Signals, simulate_fills
 from engine.fills_kernel import SizingKind
 from engine.levels import Intrabar
 from engine.presets import as_rules
-from engine.rules import Evaluation, OutputsOf, outputs
+from engine.rules import Evaluation, OutputsOf
 
 if TYPE_CHECKING:
     from engine.candles import Candles
@@ -34,8 +34,6 @@ _INTRABAR = {
 def simulate(
     config: "BacktestConfig",
     candles: "Candles",
-    bars_per_year: float,  # noqa: ARG001 - every strategy is called alike; signals ignore the year
-    series: "Mapping[str, Candles]",  # noqa: ARG001 - and need no second symbol
     on_progress: Callable[[float], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> "Simulation":
@@ -93,7 +91,7 @@ def signals_of(
     config: "BacktestConfig",
     rules: "RulesParameters",
     candles: "Candles",
-    outputs_of: OutputsOf = outputs,
+    outputs_of: OutputsOf | None = None,
 ) -> tuple[Signals, list[str]]:
     """The masks of the sides that are traded, and what there is to say about them."""
     direction = config.execution.direction

@@ -1,6 +1,6 @@
 """One strategy over one symbol, up to the point where its account is known bar by bar."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from engine import signal_strategies, wheel
@@ -38,17 +38,48 @@ def run_single(
     """
     bars = bars_of(config, given)
     series = volatility_series(config, bars, given)
-    yearly = bars_per_year(
+    return SingleRun(
+        bars=bars,
+        simulation=_simulation(config, bars, series, on_progress, should_stop),
+        bars_per_year=_bars_per_year(config, bars),
+        fingerprint=fingerprint_of(bars, series),
+    )
+
+
+def simulate_single(
+    config: BacktestConfig,
+    given: Given,
+    on_progress: OnProgress | None = None,
+    should_stop: ShouldStop | None = None,
+) -> Simulation:
+    """As :func:`run_single`, for those who want nothing but the account.
+
+    Raises:
+        DataError: candles are missing or cannot be used.
+        Stopped: ``should_stop`` said yes.
+    """
+    bars = bars_of(config, given)
+    series = volatility_series(config, bars, given)
+    return _simulation(config, bars, series, on_progress, should_stop)
+
+
+def _simulation(
+    config: BacktestConfig,
+    bars: Candles,
+    series: Mapping[str, Candles],
+    on_progress: OnProgress | None,
+    should_stop: ShouldStop | None,
+) -> Simulation:
+    if config.strategy_id == "wheel":
+        yearly = _bars_per_year(config, bars)
+        return wheel.simulate(config, bars, yearly, series, on_progress, should_stop)
+    return signal_strategies.simulate(config, bars, on_progress, should_stop)
+
+
+def _bars_per_year(config: BacktestConfig, bars: Candles) -> float:
+    return bars_per_year(
         config.annualization,
         config.timeframe,
         bars.times,
         is_price_path=config.price_path is not None,
-    )
-    simulate = wheel.simulate if config.strategy_id == "wheel" else signal_strategies.simulate
-    simulation = simulate(config, bars, yearly, series, on_progress, should_stop)
-    return SingleRun(
-        bars=bars,
-        simulation=simulation,
-        bars_per_year=yearly,
-        fingerprint=fingerprint_of(bars, series),
     )

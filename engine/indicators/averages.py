@@ -1,47 +1,65 @@
 """Simple, exponential and weighted moving averages."""
 
+import math
+
 import numpy as np
 
 from engine._jit import kernel
 from engine.indicators.exact_sums import (
-    EXACT_INTEGERS,
     UNITS,
+    Totals,
     add,
     divided,
     in_units,
+    totals_of,
     two_product,
-    whole_units,
 )
-from engine.simulation import FloatArray
+from engine.simulation import FloatArray, IntArray
 
 
 @kernel
-def rolling_mean(values: FloatArray, period: int, first: int) -> FloatArray:
-    """Mean of the last ``period`` values; ``values`` begin at ``first``."""
-    bars = len(values)
-    result = np.full(bars, np.nan)
+def _mean_of_totals(sums: IntArray, period: int, begin: int, mean: FloatArray) -> None:
+    """Write the means of windows that end at ``begin`` or later; nothing is rounded but them."""
     divisor = period * UNITS
-    whole, most = whole_units(values, first)
-    if most * period < EXACT_INTEGERS:
-        # Sums of whole numbers, as nearly all prices are: no rounding to keep account of.
-        total = 0.0
-        for i in range(first, min(first + period - 1, bars)):
-            total += whole[i]
-        for i in range(first + period - 1, bars):
-            total += whole[i]
-            result[i] = total / divisor
-            total -= whole[i - period + 1]
-        return result
+    for i in range(min(begin, len(mean))):
+        mean[i] = math.nan
+    late = np.uint64(1)
+    early = np.uint64(period - 1)
+    for i in range(np.uint64(begin), np.uint64(len(mean))):
+        mean[i] = np.float64(sums[i + late] - sums[i - early]) / divisor
+
+
+@kernel
+def _mean_of_pairs(values: FloatArray, period: int, first: int, mean: FloatArray) -> None:
+    """The same for values that are no whole units, or too large."""
+    divisor = period * UNITS
     high = 0.0
     low = 0.0
-    for i in range(first, bars):
+    for i in range(min(first + period - 1, len(values))):
+        mean[i] = math.nan
+    for i in range(first, len(values)):
         new_high, new_low = in_units(values[i])
         high, low = add(high, low, new_high, new_low)
         if i - first >= period - 1:
-            result[i] = divided(high, low, divisor)
+            mean[i] = divided(high, low, divisor)
             old_high, old_low = in_units(values[i - period + 1])
             high, low = add(high, low, -old_high, -old_low)
-    return result
+
+
+def rolling_mean(
+    values: FloatArray, period: int, first: int, totals: Totals | None = None
+) -> FloatArray:
+    """Mean of the last ``period`` values, which begin at ``first``.
+
+    ``totals`` are the running sums of ``values``, for those who have them.
+    """
+    mean = np.empty(len(values))
+    totals = totals or totals_of(values, first)
+    if totals.hold(period):
+        _mean_of_totals(totals.sums, period, first + period - 1, mean)
+    else:
+        _mean_of_pairs(values, period, first, mean)
+    return mean
 
 
 @kernel
@@ -95,9 +113,12 @@ def _weighted_mean(values: FloatArray, period: int) -> FloatArray:
     return result
 
 
-def sma(values: FloatArray, period: int) -> FloatArray:
-    """Simple moving average, rounded once from the exact sum; defined from bar period − 1."""
-    return rolling_mean(values, period, 0)
+def sma(values: FloatArray, period: int, totals: Totals | None = None) -> FloatArray:
+    """Simple moving average, rounded once from the exact sum; defined from bar period − 1.
+
+    ``totals``: the running sums of ``values``, if they are at hand.
+    """
+    return rolling_mean(values, period, 0, totals)
 
 
 def ema(values: FloatArray, period: int) -> FloatArray:

@@ -8,16 +8,20 @@ sums. The rule looks at one price at a time, so a later bar never changes an ear
 Formulas: Knuth's two-sum, Dekker's split and product, and one correction step of the quotient.
 """
 
+import math
+from typing import NamedTuple
+
 import numpy as np
 
 from engine._jit import kernel
-from engine.simulation import FloatArray
+from engine.simulation import FloatArray, IntArray
 
 #: Units in one price unit: prices of up to eight decimals are whole numbers of them.
 UNITS = 1e8
 #: Floats below this hold whole numbers exactly.
 EXACT_INTEGERS = 2.0**53
 _SPLITTER = 134217729.0  # 2**27 + 1
+_TOO_LARGE = np.int64(EXACT_INTEGERS)
 
 
 @kernel
@@ -51,18 +55,50 @@ def in_units(price: float) -> tuple[float, float]:
     return two_product(price, UNITS)
 
 
+class Totals(NamedTuple):
+    """Running sums of a series in units of 1e-8.
+
+    ``sums[i]`` is the sum of the first i values (those before ``first`` count as 0), ``largest``
+    the largest size of a value: infinite if one is no whole number of units, and then the sums are
+    of no use.
+    """
+
+    sums: IntArray
+    largest: float
+
+    def hold(self, period: int) -> bool:
+        """Whether sums of ``period`` values are exact, as floats too."""
+        return self.largest * max(period, len(self.sums) / _ROOM) < EXACT_INTEGERS
+
+
+#: All sums fit where this many times a window's sum do: 2**63 ÷ 2**53.
+_ROOM = 1024
+
+
 @kernel
-def whole_units(prices: FloatArray, first: int) -> tuple[FloatArray, float]:
-    """Prices from ``first`` on in units, and the largest of them; infinity if one is not whole."""
-    whole = np.empty(len(prices))
-    most = 0.0
+def _write_totals(values: FloatArray, first: int, sums: IntArray) -> float:
+    """Write the running sums; returns the largest size of a value, or infinity."""
+    largest = np.int64(0)
     is_whole = True
-    for i in range(first, len(prices)):
-        units = np.rint(prices[i] * UNITS)
-        whole[i] = units
-        most = max(most, abs(units))
-        is_whole &= units / UNITS == prices[i]
-    return whole, most if is_whole else np.inf
+    for i in range(first + 1):
+        sums[i] = 0
+    for i in range(np.uint64(first), np.uint64(len(values))):
+        units = np.rint(values[i] * UNITS)
+        is_whole &= units / UNITS == values[i]
+        whole = np.int64(units) if abs(units) < EXACT_INTEGERS else _TOO_LARGE
+        sums[i + np.uint64(1)] = whole
+        largest = max(largest, np.int64(abs(whole)))
+    total = 0
+    for i in range(np.uint64(first), np.uint64(len(values))):
+        total += sums[i + np.uint64(1)]
+        sums[i + np.uint64(1)] = total
+    return float(largest) if is_whole else math.inf
+
+
+def totals_of(values: FloatArray, first: int = 0) -> Totals:
+    """The running sums of ``values``, which begin at ``first``."""
+    sums = np.empty(len(values) + 1, np.int64)
+    return Totals(sums, _write_totals(values, min(first, len(values)), sums))
 
 
 @kernel

@@ -74,7 +74,7 @@ def test_calls_take_turns_after_a_first_one() -> None:
 def test_the_loop_in_c_gives_the_engine_s_bits(tmp_path: Path, rules: FillRules) -> None:
     candles = single_run.market(4_000)
     signals = single_run.crosses(candles)
-    theirs = single_run.CompiledLoop.build(tmp_path).run(candles, signals.coded()[0], rules)
+    theirs = single_run.CompiledLoop.build(tmp_path).run(candles, signals.codes(), rules)
     ours = simulate_fills(signals, candles, rules, single_run.CAPITAL)
     closed = ours.trades.exit_index >= 0
     assert np.count_nonzero(closed) == len(theirs.trades) > 100

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.candles import Candles
-from engine.rules import Evaluation, outputs
+from engine.indicator_outputs import outputs
+from engine.rules import Evaluation
 from engine.rules_parameters import Condition, RulesParameters
 from tests.support.plain_rules import condition_at
 
@@ -178,6 +179,7 @@ def test_only_silent_indicators_that_are_used_are_named() -> None:
     candles = closes(1, 2, 3)
     parameters = rules({"all": [{"above": ["never", "slow"]}, {"above": ["fast", "close"]}]})
     evaluation = Evaluation(parameters, candles)
+    evaluation.fires(parameters.entry)
     assert evaluation.never_defined([parameters.entry]) == ["never", "slow"]
 
 

@@ -49,7 +49,7 @@ def run(
             **others,
         }
     )
-    return simulate(config, candles, 252.0, {})
+    return simulate(config, candles)
 
 
 def up(a: FloatArray, b: FloatArray) -> Mask:
@@ -291,7 +291,7 @@ def test_a_stop_before_the_start_computes_nothing() -> None:
         }
     )
     with pytest.raises(Stopped):
-        simulate(config, some_candles(), 252.0, {}, should_stop=lambda: True)
+        simulate(config, some_candles(), should_stop=lambda: True)
 
 
 def test_progress_ends_at_one() -> None:
@@ -305,6 +305,6 @@ def test_progress_ends_at_one() -> None:
         }
     )
     heard: list[float] = []
-    simulate(config, some_candles(), 252.0, {}, heard.append)
+    simulate(config, some_candles(), heard.append)
     assert heard[-1] == 1.0
     assert heard == sorted(heard)

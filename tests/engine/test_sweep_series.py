@@ -8,8 +8,8 @@ import pytest
 from pydantic import TypeAdapter
 
 from engine import Candles
+from engine.indicator_outputs import outputs
 from engine.indicator_parameters import COLUMNS, OUTPUTS, Indicator
-from engine.rules import outputs
 from engine.simulation import FloatArray
 from engine.sweeps import makers
 from engine.sweeps.plane_kernels import TILE_BARS

@@ -62,6 +62,11 @@ def rough(bars: int, seed: int) -> Candles:
     return Candles("SPY", "1d", every("1d", bars), open_, high, low, close, np.zeros(bars))
 
 
+def candles_of_closes(closes: NDArray[np.float64], symbol: str = "SPY") -> Candles:
+    """Daily bars of one price each."""
+    return Candles.from_closes(symbol, "1d", every("1d", len(closes)), closes)
+
+
 def config(strategy: str = "smaCross", **changes: Any) -> dict[str, Any]:
     """A sound config over ten years; keyword arguments replace or add keys."""
     return {

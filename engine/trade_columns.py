@@ -1,0 +1,214 @@
+"""Trades under signals as kernels write them: every column of both tables, a row a column.
+
+A signal strategy goes from flat to flat with each trade, so each trade is a cycle too.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from engine._jit import kernel
+from engine.simulation import (
+    NO_INDEX,
+    BoolArray,
+    CycleTable,
+    ExitReason,
+    FloatArray,
+    Instrument,
+    IntArray,
+    Outcome,
+    TradeTable,
+)
+
+#: Rows of floats; NONE is the row of what these trades do not have, PREMIUM one of zeros.
+(UNITS, ENTRY_PRICE, EXIT_PRICE, FEES, PNL, RETURN, MAE, MFE, START, END, NONE,
+ PREMIUM) = range(12)  # fmt: skip
+NUMBERS = 12
+#: Rows of whole numbers; NOWHERE stands for no date.
+(SIDE, ENTRY_INDEX, EXIT_INDEX, END_INDEX, REASON, OUTCOME, INSTRUMENT, NOWHERE) = range(8)
+INDICES = 8
+#: Rows of flags.
+AMBIGUOUS, COMPLETED, ASSIGNED = range(3)
+FLAGS = 3
+
+# Plain integers: numba would otherwise have to know the enumerations.
+_POSITION = int(Instrument.POSITION)
+_CLOSED = int(Outcome.CLOSED)
+_UNFINISHED = int(Outcome.NONE)
+_OPEN = int(ExitReason.OPEN)
+
+
+class TradeColumns(NamedTuple):
+    """Room for trades: (NUMBERS, n), (INDICES, n) and (FLAGS, n)."""
+
+    numbers: FloatArray
+    indices: IntArray
+    flags: BoolArray
+
+    @classmethod
+    def room_for(cls, trades: int) -> "TradeColumns":
+        """Columns that nothing is written to yet."""
+        return cls(
+            np.empty((NUMBERS, trades)),
+            np.empty((INDICES, trades), np.int64),
+            np.empty((FLAGS, trades), np.bool_),
+        )
+
+    def first(self, trades: int) -> "TradeColumns":
+        """The columns of the first trades, without copying."""
+        return TradeColumns(
+            self.numbers[:, :trades], self.indices[:, :trades], self.flags[:, :trades]
+        )
+
+    def copy(self) -> "TradeColumns":
+        """The same in memory of their own."""
+        return TradeColumns(self.numbers.copy(), self.indices.copy(), self.flags.copy())
+
+    def tables(self) -> tuple[TradeTable, CycleTable]:
+        """The trades and the cycles that they are. The arrays are shared."""
+        numbers, indices, flags = self
+        trades = TradeTable(
+            instrument=indices[INSTRUMENT],
+            side=indices[SIDE],
+            quantity=numbers[UNITS],
+            entry_index=indices[ENTRY_INDEX],
+            exit_index=indices[EXIT_INDEX],
+            entry_price=numbers[ENTRY_PRICE],
+            exit_price=numbers[EXIT_PRICE],
+            fees=numbers[FEES],
+            pnl=numbers[PNL],
+            trade_return=numbers[RETURN],
+            exit_reason=indices[REASON],
+            ambiguous=flags[AMBIGUOUS],
+            mae=numbers[MAE],
+            mfe=numbers[MFE],
+            strike=numbers[NONE],
+            expiry=indices[NOWHERE],
+        )
+        cycles = CycleTable(
+            start_index=indices[ENTRY_INDEX],
+            end_index=indices[END_INDEX],
+            start_equity=numbers[START],
+            end_equity=numbers[END],
+            outcome=indices[OUTCOME],
+            completed=flags[COMPLETED],
+            had_assignment=flags[ASSIGNED],
+            assignment_price=numbers[NONE],
+            assignment_strike=numbers[NONE],
+            called_away_price=numbers[NONE],
+            called_away_strike=numbers[NONE],
+            premium_collected=numbers[PREMIUM],
+        )
+        return trades, cycles
+
+
+def joined(parts: list[TradeColumns]) -> TradeColumns:
+    """Columns after each other."""
+    return TradeColumns(*(np.concatenate(rows, axis=1) for rows in zip(*parts, strict=True)))
+
+
+@kernel
+def _write(
+    numbers: FloatArray,
+    indices: IntArray,
+    flags: BoolArray,
+    row: int,
+    side: int,
+    units: float,
+    entry_index: int,
+    entry_price: float,
+    marked: float,
+    fees: float,
+    worst: float,
+    best: float,
+    start_equity: float,
+    end_equity: float,
+) -> None:
+    """What closed and open trades have in common; ``marked`` is the price that pnl counts to."""
+    pnl = side * units * (marked - entry_price) - fees
+    entry = side * entry_price
+    numbers[UNITS, row] = units
+    numbers[ENTRY_PRICE, row] = entry_price
+    numbers[FEES, row] = fees
+    numbers[PNL, row] = pnl
+    numbers[RETURN, row] = pnl / (units * entry_price)
+    numbers[MAE, row] = (side * worst - entry) / entry_price
+    numbers[MFE, row] = (side * best - entry) / entry_price
+    numbers[START, row] = start_equity
+    numbers[END, row] = end_equity
+    numbers[NONE, row] = math.nan
+    numbers[PREMIUM, row] = 0.0
+    indices[SIDE, row] = side
+    indices[ENTRY_INDEX, row] = entry_index
+    indices[INSTRUMENT, row] = _POSITION
+    indices[NOWHERE, row] = NO_INDEX
+    flags[ASSIGNED, row] = False
+
+
+@kernel
+def write_trade(
+    numbers: FloatArray,
+    indices: IntArray,
+    flags: BoolArray,
+    row: int,
+    side: int,
+    units: float,
+    entry_index: int,
+    exit_index: int,
+    entry_price: float,
+    exit_price: float,
+    fees: float,
+    lowest: float,
+    highest: float,
+    start_equity: float,
+    end_equity: float,
+    reason: int,
+    ambiguous: bool,
+) -> None:
+    """Fill one column of each; the exit price counts as a price that the trade has seen."""
+    lowest = exit_price if exit_price < lowest else lowest
+    highest = exit_price if exit_price > highest else highest
+    _write(
+        numbers, indices, flags, row, side, units, entry_index, entry_price, exit_price, fees,
+        lowest if side > 0 else highest, highest if side > 0 else lowest, start_equity, end_equity,
+    )  # fmt: skip
+    numbers[EXIT_PRICE, row] = exit_price
+    indices[EXIT_INDEX, row] = exit_index
+    indices[END_INDEX, row] = exit_index
+    indices[REASON, row] = reason
+    indices[OUTCOME, row] = _CLOSED
+    flags[AMBIGUOUS, row] = ambiguous
+    flags[COMPLETED, row] = True
+
+
+@kernel
+def write_open_trade(
+    numbers: FloatArray,
+    indices: IntArray,
+    flags: BoolArray,
+    row: int,
+    side: int,
+    units: float,
+    entry_index: int,
+    last_index: int,
+    entry_price: float,
+    last_close: float,
+    fees: float,
+    lowest: float,
+    highest: float,
+    start_equity: float,
+    last_equity: float,
+) -> None:
+    """A trade that is not closed, marked at the last close; its cycle ends there unfinished."""
+    _write(
+        numbers, indices, flags, row, side, units, entry_index, entry_price, last_close, fees,
+        lowest if side > 0 else highest, highest if side > 0 else lowest, start_equity, last_equity,
+    )  # fmt: skip
+    numbers[EXIT_PRICE, row] = math.nan
+    indices[EXIT_INDEX, row] = NO_INDEX
+    indices[END_INDEX, row] = last_index
+    indices[REASON, row] = _OPEN
+    indices[OUTCOME, row] = _UNFINISHED
+    flags[AMBIGUOUS, row] = False
+    flags[COMPLETED, row] = False
