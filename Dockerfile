@@ -23,6 +23,11 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1 \
     PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
+# It makes one library of all kernels and stays in this stage.
+# hadolint ignore=DL3008
+RUN apt-get update -qq \
+ && apt-get install -y -qq --no-install-recommends binutils \
+ && rm -rf /var/lib/apt/lists/*
 RUN python -m venv --without-pip /opt/backtest
 COPY requirements/runtime.lock requirements/runtime.lock
 RUN pip --python /opt/backtest/bin/python install --no-compile \
@@ -38,13 +43,15 @@ COPY samples samples
 COPY examples examples
 RUN sh deploy/image/strip.sh /opt/backtest/lib \
  && python -m compileall -q -f -j 0 --invalidation-mode unchecked-hash /opt/backtest/lib \
- && python deploy/image/bake_kernels.py --samples samples --examples examples
+ && ENGINE_KERNELS=collect \
+      python deploy/image/bake_kernels.py --samples samples --examples examples
 
 FROM base
 LABEL org.opencontainers.image.title="backtest-worker" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /opt/backtest /opt/backtest
-# The kernels stay where they are; see engine/baked_cache.py.
+# The kernels stay where they are: kernels.so, and beside it what numba would use in its place
+# (see engine/baked_cache.py).
 ENV NUMBA_CACHE_LOCATOR_CLASSES=engine.baked_cache.BakedCacheLocator \
     HOST=0.0.0.0 \
     PORT=8080

@@ -124,7 +124,11 @@ def serving(store: Path, *extra: str, service: str = "", **environment: str) -> 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with candles and one queued job."""
+    """A store with candles."""
+    return make_store(tmp_path_factory)
+
+
+def make_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("store")
     directory.chmod(0o700)
     os.chown(directory, USER, USER)
@@ -168,15 +172,43 @@ def test_the_server_is_process_1_and_has_neither_root_nor_capabilities(worker: W
     assert b"backtest-worker\0serve" in (about / "cmdline").read_bytes()
 
 
-def test_the_first_job_compiles_nothing(first_job: str, worker: Worker) -> None:
-    job = until(
-        lambda: next((j for j in [worker.job(first_job)] if j["status"] == "completed"), None),
-        60,
-        "the first job",
-    )
-    said = worker.logs()
+def completed(worker: Worker, job_id: str) -> dict[str, Any]:
+    """The job when it has a result."""
+
+    def found() -> dict[str, Any] | None:
+        job = worker.job(job_id)
+        return job if job["status"] == "completed" else None
+
+    job: dict[str, Any] = until(found, 60, "the job")
+    return job
+
+
+def test_the_first_job_needs_no_compiler(first_job: str, worker: Worker) -> None:
+    job = completed(worker, first_job)
+    loaded = Path(f"/proc/{worker.pid()}/maps").read_text()
 
     assert job["resultDigest"].startswith("sha256:")
+    assert "/opt/backtest/kernels/kernels.so" in loaded
+    assert "llvmlite" not in loaded
+    assert "[cache]" not in worker.logs()
+
+
+def test_without_the_library_the_first_job_compiles_nothing(
+    first_job: str, worker: Worker, store: Path
+) -> None:
+    expected = completed(worker, first_job)["resultDigest"]
+    podman("stop", "--time", "10", worker.container)
+    second = submit(store, FIRST_JOB)
+    settings = {"ENGINE_KERNELS": "off", "NUMBA_DEBUG_CACHE": "1"}
+    with serving(store, "--read-only", **settings) as other:
+        job = completed(other, second)
+        loaded = Path(f"/proc/{other.pid()}/maps").read_text()
+        said = other.logs()
+    podman("start", worker.container)
+    until(worker.is_ready, 60, "/ready")
+
+    assert job["resultDigest"] == expected
+    assert "kernels.so" not in loaded
     assert said.count("[cache] data loaded from") > 5
     assert "saved to" not in said
 
