@@ -13,11 +13,11 @@ import numpy as np
 from engine.annualization import bars_per_year
 from engine.candles import Candles
 from engine.config import BacktestConfig
+from engine.indicator_outputs import outputs
 from engine.indicator_parameters import Indicator
 from engine.inputs import Given, bars_of, by_symbol, fingerprint_of, volatility_series
 from engine.presets import as_rules
 from engine.regimes import regimes_of
-from engine.rules import outputs
 from engine.rules_parameters import RulesParameters
 from engine.series import volatility_symbol
 from engine.simulation import FloatArray, IntArray
@@ -110,7 +110,7 @@ class Shared:
         )
 
     def outputs(self, data: Data, indicator: Indicator, bars: Candles) -> dict[str, FloatArray]:
-        """As :func:`engine.rules.outputs`, for the bars of ``data``."""
+        """As :func:`engine.indicator_outputs.outputs`, for the bars of ``data``."""
         key = ("indicator", data.token, indicator)
         return self._kept(key, 3 * bars.close.nbytes, lambda: outputs(indicator, bars))
 
