@@ -43,12 +43,13 @@ test-pythons: $(VENV)/.dev ## Compare the engine's numbers between all Pythons o
 	done; \
 	ENGINE_PYTHONS="$${tried#:}" $(BIN)/python -m pytest -n 0 tests/engine/test_determinism.py -k version_of_python
 
-lint: $(VENV)/.dev ## Check style, types and the import rules
+lint: $(VENV)/.dev ## Check style, types, import rules, and that what is installed fits together
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/mypy examples/*.py
 	@$(BIN)/lint-imports
+	@$(BIN)/python -m pip --disable-pip-version-check check
 
 format: $(VENV)/.dev ## Format the code and mend what can be mended
 	@$(BIN)/ruff check --fix .
