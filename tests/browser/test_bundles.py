@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.browser import Browser
 from tests.support.bundle_runs import GRID, Workshop, open_workshop
+from tests.support.control import OWN
 from tests.support.live_app import live
 from tests.support.markets import config
 from worker.entrypoints.control_app import create_control_app
@@ -50,7 +51,7 @@ def best(workshop: Workshop, figure: str) -> list[float]:
     """That figure of the variants, best first, from the pages of the API itself."""
     from fastapi.testclient import TestClient
 
-    client = TestClient(create_control_app(workshop.services))
+    client = TestClient(create_control_app(workshop.services), base_url=OWN)
     bundle_id = client.get("/v1/bundles").json()["bundles"][0]["bundleId"]
     query = {"sort": figure, "status": "completed"}
     found = client.get(f"/v1/bundles/{bundle_id}/variants", params=query).json()["variants"]

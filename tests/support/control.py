@@ -19,6 +19,9 @@ from worker.ports import CandleEntry, CandleLibrary, Ring
 from worker.services.admission import Admission, CheckConfig
 from worker.settings import Settings, load_settings
 
+#: A name by which a service without sign-in may be called.
+OWN = "http://localhost"
+
 CONFIG: dict[str, Any] = {
     "strategyId": "smaCross",
     "symbol": "SPY",
@@ -168,5 +171,5 @@ def make_control(
         admission=Admission(store, admission_policy(configured), check),
     )
     app = create_control_app(services, fetch=fetch, check_config=check)
-    client = TestClient(app, raise_server_exceptions=False)
+    client = TestClient(app, base_url=OWN, raise_server_exceptions=False)
     return Control(store, doorbell, artifacts, clock, client)

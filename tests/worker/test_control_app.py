@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 import engine
-from tests.support.control import CONFIG, Control, make_control
+from tests.support.control import CONFIG, OWN, Control, make_control
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_health_is_answered_while_every_thread_waits_for_the_store(control: Cont
         anyio.to_thread.current_default_thread_limiter().total_tokens = 1
         transport = httpx.ASGITransport(control.client.app)
         async with (
-            httpx.AsyncClient(transport=transport, base_url="http://test") as client,
+            httpx.AsyncClient(transport=transport, base_url=OWN) as client,
             anyio.create_task_group() as group,
         ):
             group.start_soon(occupy_the_thread)

@@ -12,7 +12,7 @@ from httpx import Response
 from engine.digest import SUMMARY_METRICS
 from engine.sweeps.overrides import overridden
 from tests.support.bundle_runs import GRID, Workshop, open_workshop
-from tests.support.control import RecordingDoorbell
+from tests.support.control import OWN, RecordingDoorbell
 from tests.support.jobs import a_job
 from tests.support.markets import config
 from worker.bootstrap import build_services
@@ -37,7 +37,7 @@ class Api:
     def __init__(self, workshop: Workshop) -> None:
         self.workshop = workshop
         self.client = TestClient(
-            create_control_app(workshop.services), raise_server_exceptions=False
+            create_control_app(workshop.services), base_url=OWN, raise_server_exceptions=False
         )
 
     def post(self, body: Any = BUNDLE, **headers: str) -> Response:
@@ -263,7 +263,7 @@ def test_another_user_s_bundle_is_not_found(api: Api, path: str) -> None:
     as_user: Callable[..., Any] = lambda: control_bundles.User("eve")  # noqa: E731
     app = create_control_app(api.workshop.services)
     app.include_router(control_bundles.bundles_router(user_bundles(api), as_user), prefix="/as-eve")
-    client = TestClient(app)
+    client = TestClient(app, base_url=OWN)
     method = "POST" if path == "/cancel" else "GET"
     answer = client.request(method, f"/as-eve/v1/bundles/{bundle_id}{path}")
     assert (answer.status_code, answer.json()["detail"]) == (404, "There is no such bundle.")
@@ -417,7 +417,7 @@ def test_where_an_event_comes_the_answer_does_not_wait_for_the_expansion(tmp_pat
         artifacts=workshop.artifacts,
         clock=workshop.clock,
     )
-    client = TestClient(create_control_app(services))
+    client = TestClient(create_control_app(services), base_url=OWN)
     bundle_id = client.post("/v1/bundles", json=BUNDLE).json()["bundleId"]
     seen = workshop.store.get_bundle(bundle_id)
     assert seen is not None

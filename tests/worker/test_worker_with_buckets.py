@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 
 from engine.candles import Candles
 from engine.resampling import resample
-from tests.support.control import RecordingDoorbell, laptop_settings
+from tests.support.control import OWN, RecordingDoorbell, laptop_settings
 from tests.support.jobs import a_job, read
 from tests.support.storage import names_in
 from worker.bootstrap import build_candles, build_services, build_worker
@@ -69,7 +69,9 @@ def test_from_hours_in_a_bucket_to_a_daily_curve_over_http(settings: Settings, b
     assert artifact.uri == f"gs://{bucket}/artifacts/j1/1/equityCurve.parquet"
     assert "artifacts/j1/1/equityCurve.parquet" in names_in(bucket)
 
-    answer = TestClient(create_control_app(services)).get("/v1/backtests/j1/artifacts/equityCurve")
+    answer = TestClient(create_control_app(services), base_url=OWN).get(
+        "/v1/backtests/j1/artifacts/equityCurve"
+    )
 
     assert answer.status_code == 200
     table = pyarrow.parquet.read_table(io.BytesIO(answer.content))

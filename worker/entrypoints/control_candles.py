@@ -41,8 +41,8 @@ _BODY = {
 }
 
 
-def candles_router(library: CandleLibrary, administrator: Callable[..., User]) -> APIRouter:
-    """The route; ``administrator`` is a dependency that lets nobody else pass."""
+def candles_router(library: CandleLibrary, importer: Callable[..., User]) -> APIRouter:
+    """The route; ``importer`` is a dependency that lets only those pass who may import."""
     router = APIRouter(tags=["candles"])
     turn = threading.Lock()
 
@@ -51,7 +51,7 @@ def candles_router(library: CandleLibrary, administrator: Callable[..., User]) -
         response_model=ImportForm,
         summary="Store candles in place of those under the same symbol and timeframe",
         openapi_extra=_BODY,
-        dependencies=[Depends(administrator)],
+        dependencies=[Depends(importer)],
         responses={
             403: {"description": "Not an administrator."},
             413: {"description": "The body is too long."},

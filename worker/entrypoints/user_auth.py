@@ -41,10 +41,10 @@ _Bearer = Annotated[
 
 
 def local_user(user_id: str) -> CurrentUser:
-    """Without authentication everybody is ``user_id``, and administers this machine."""
+    """Without authentication everybody is ``user_id``."""
 
     def identify() -> User:
-        return User(user_id, is_admin=True)
+        return User(user_id)
 
     return identify
 
