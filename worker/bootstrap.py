@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import engine
+from worker.adapters.deferred_doorbell import DeferredDoorbell
 from worker.adapters.system_clock import SystemClock
 from worker.jobs.errors import DoorbellUnavailable, StoreError
 from worker.jobs.job import Job
@@ -372,10 +373,13 @@ def build_doorbell(settings: Settings) -> Doorbell:
     """The doorbell that DOORBELL names."""
     if settings.doorbell == "local":
         return build_bell(settings)
-    from worker.adapters.pubsub import PubSubDoorbell
 
-    project, topic = settings.pubsub_target
-    return PubSubDoorbell(project, topic)
+    def put_up() -> Doorbell:
+        from worker.adapters.pubsub import PubSubDoorbell
+
+        return PubSubDoorbell(*settings.pubsub_target)
+
+    return DeferredDoorbell(put_up)
 
 
 def build_clock() -> Clock:
