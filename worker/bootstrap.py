@@ -49,6 +49,7 @@ from worker.services.run_job import RunLimits, Runner
 from worker.services.sweep.aftermath import Aftermath
 from worker.services.sweep.bundles import RunningBundles, UnexpandedBundles
 from worker.services.sweep.cancelled import CancelledInQueue
+from worker.services.sweep.expired import Expired
 from worker.services.sweep.leases import ExpiredLeases
 from worker.services.sweep.overdue import Overdue
 from worker.services.sweep.rings import Rings
@@ -279,6 +280,7 @@ def build_sweep(services: Services) -> Sweep:
                 max_workers=settings.max_workers,
                 paused=services.kill_switch.is_on,
             ),
+            Expired(store),
         ],
         services.clock,
     )

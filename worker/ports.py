@@ -170,6 +170,13 @@ class JobStore(JobSearch, JobCounts, Switches, Protocol):
     def result(self, job_id: str) -> ResultRecord | None:
         """The result of a completed job."""
 
+    def purge(self, *, limit: int) -> int:
+        """Remove at most ``limit`` of each kind of what has expired; how many records those were.
+
+        The record of a job or a bundle goes a week after its result, and only if it has ended. A
+        store that forgets by itself has nothing to do.
+        """
+
     def jobs_of(self, user_id: str, *, limit: int, cursor: str | None = None) -> Page:
         """A user's own jobs, newest first by ``admitted_at``; chunk jobs are not among them.
 

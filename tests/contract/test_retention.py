@@ -1,22 +1,29 @@
 """With a retention, whatever ends a job also says how long it is kept; with its result."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from tests.contract.conftest import STORES
 from tests.support.clocks import TickingClock
-from tests.support.jobs import WANTED, a_running_job, an_admitted_job, finish, read
+from tests.support.jobs import WANTED, a_running_job, an_admitted_job, claim_best, finish, read
 from worker.adapters.firestore import FirestoreJobStore
 from worker.adapters.memory import MemoryJobStore
 from worker.adapters.sql import SqlJobStore
+from worker.adapters.sql.tables import results as results_table
 from worker.jobs import transitions
 from worker.jobs.errors import ErrorCode
+from worker.jobs.job import JobChange
+from worker.jobs.states import JobStatus
 from worker.ports import JobStore
 
 KEPT = timedelta(days=30)
+#: The stores that do not forget by themselves.
+FORGETFUL = STORES[:3]
 
 
 @pytest.fixture(params=STORES)
@@ -84,3 +91,74 @@ def test_a_replay_takes_the_end_back(keeping: JobStore) -> None:
 
 def test_without_a_retention_nothing_expires(store: JobStore) -> None:
     assert finish(store, a_running_job(store)).job.expire_at is None
+
+
+def expire(store: JobStore, job_id: str, ago: timedelta) -> None:
+    """Let the retention of an ended job have run out that long ago."""
+    seen = read(store, job_id)
+    store.commit(seen, JobChange(expire_at=seen.read_at - ago))
+    if job_id in getattr(store, "_results", {}):
+        results = store._results  # type: ignore[attr-defined]
+        results[job_id] = replace(results[job_id], expire_at=seen.read_at - ago)
+    elif isinstance(store, SqlJobStore):
+        with store._engine.begin() as connection:
+            connection.execute(
+                update(results_table)
+                .where(results_table.c.job_id == job_id)
+                .values(expire_at=seen.read_at - ago)
+            )
+
+
+@pytest.mark.parametrize("store", FORGETFUL, indirect=True)
+def test_a_result_goes_when_it_has_expired_and_the_record_a_week_later(store: JobStore) -> None:
+    for number in range(3):
+        finish(store, a_running_job(store, f"j{number}"))
+    expire(store, "j0", timedelta(days=8))
+    expire(store, "j1", timedelta(minutes=1))
+    expire(store, "j2", -timedelta(minutes=1))
+
+    assert store.purge(limit=10) == 3
+
+    assert [store.get(f"j{number}") is None for number in range(3)] == [True, False, False]
+    assert [store.result(f"j{number}") is None for number in range(3)] == [True, True, False]
+    assert store.purge(limit=10) == 0
+
+
+@pytest.mark.parametrize("store", FORGETFUL, indirect=True)
+def test_no_more_goes_at_once_than_asked_for(store: JobStore) -> None:
+    for number in range(3):
+        seen = store.create(an_admitted_job(f"j{number}"))
+        failed = transitions.reject(seen.job, ErrorCode.CANCELLED, "No.")
+        store.commit(seen, failed)
+        expire(store, f"j{number}", timedelta(days=8))
+
+    assert [store.purge(limit=2) for _ in range(3)] == [2, 1, 0]
+
+
+@pytest.mark.parametrize("store", FORGETFUL, indirect=True)
+def test_a_job_that_is_to_run_again_stays(store: JobStore) -> None:
+    done = finish(store, a_running_job(store))
+    store.commit(
+        done, JobChange(status=JobStatus.QUEUED, expire_at=done.read_at - timedelta(days=8))
+    )
+
+    assert store.purge(limit=10) == 0
+    claimed = claim_best(store)
+    assert claimed is not None
+    assert claimed.job.expire_at is None
+
+
+@pytest.mark.parametrize("store", FORGETFUL, indirect=True)
+def test_without_a_retention_nothing_goes(store: JobStore) -> None:
+    finish(store, a_running_job(store))
+    assert store.purge(limit=10) == 0
+    assert store.result("j1") is not None
+
+
+@pytest.mark.emulator
+@pytest.mark.parametrize("store", ["firestore"], indirect=True)
+def test_firestore_forgets_by_itself(store: JobStore) -> None:
+    done = finish(store, a_running_job(store))
+    store.commit(done, JobChange(expire_at=done.read_at - timedelta(days=8)))
+    assert store.purge(limit=10) == 0
+    assert store.get("j1") is not None

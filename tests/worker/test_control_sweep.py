@@ -35,6 +35,7 @@ class TestRoute:
             "unadmitted": 1,
             "waiting": 0,
             "rings": 0,
+            "purged": 0,
         }
         assert control.metric('backtest_control_swept_total{step="unadmitted"}') == 1
 

@@ -15,6 +15,7 @@ from tests.support.workers import (
 )
 from worker.jobs import transitions
 from worker.jobs.errors import ErrorCode
+from worker.jobs.job import JobChange
 from worker.jobs.states import JobStatus
 
 
@@ -177,6 +178,18 @@ def test_force_compares_and_leaves_the_result_alone(
     assert answer.status_code == 200
     assert answer.json() == {"digestMatches": expected[0], "dataMatches": expected[1]}
     assert (parts.job("j1"), parts.store.result("j1")) == before
+
+
+def test_force_does_not_compare_with_what_another_engine_version_gave() -> None:
+    parts = make_worker()
+    done = finish(parts.store, a_running_job(parts.store))
+    parts.store.commit(done, JobChange(engine_version="0.9.0"))
+    answer = run(parts, "j1", force=True)
+    assert answer.status_code == 409
+    assert answer.json()["errorCode"] == "UNSUPPORTED_ENGINE_VERSION"
+    assert "0.9.0" in answer.json()["detail"]
+    assert engine.ENGINE_VERSION in answer.json()["detail"]
+    assert parts.engine.runs == 0
 
 
 def test_force_says_why_there_is_nothing_to_compare() -> None:

@@ -14,7 +14,7 @@ from worker.jobs.errors import Conflict, JobExists, RecordRefused
 from worker.jobs.job import Job, JobChange, ResultRecord, Snapshot, is_job_id
 from worker.jobs.lease import ServerTime
 from worker.jobs.outcomes import leaves_none, require_outcome
-from worker.jobs.retention import with_expiry
+from worker.jobs.retention import RECORD_OUTLIVES, with_expiry
 from worker.jobs.states import JobStatus
 from worker.ports import Clock, Page, Pause, Wanted
 
@@ -108,6 +108,28 @@ class MemoryJobStore(MemoryOverview, MemoryBundles):
             jobs=[job for _, job in page[:limit]],
             cursor=page[limit - 1][0].encode() if more else None,
         )
+
+    def purge(self, *, limit: int) -> int:
+        now = self._clock.now()
+        with self._lock:
+            results = [
+                job_id
+                for job_id, result in self._results.items()
+                if result.expire_at is not None and result.expire_at < now
+            ][:limit]
+            jobs = [
+                job.job_id
+                for job in self._every_job()
+                if job.status.is_final
+                and job.expire_at is not None
+                and job.expire_at < now - RECORD_OUTLIVES
+            ][:limit]
+            for job_id in results:
+                del self._results[job_id]
+            for job_id in jobs:
+                del self._records[job_id]
+            bundles = self._purge_bundles(now - RECORD_OUTLIVES, limit)
+        return len(results) + len(jobs) + bundles
 
     def pause(self) -> Pause:
         with self._lock:

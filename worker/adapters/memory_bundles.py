@@ -5,7 +5,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from worker.adapters.cursor import Cursor
 from worker.jobs.bundle import Bundle, BundleChange, BundleSnapshot, is_bundle_id
@@ -34,6 +34,19 @@ class MemoryBundles(ABC):
 
     def __init__(self) -> None:
         self._bundles: dict[str, _Record] = {}
+
+    def _purge_bundles(self, before: datetime, limit: int) -> int:
+        """Remove ended bundles that expired before this; the caller has the lock."""
+        over = [
+            bundle_id
+            for bundle_id, record in self._bundles.items()
+            if record.bundle.status.is_final
+            and record.bundle.expire_at is not None
+            and record.bundle.expire_at < before
+        ][:limit]
+        for bundle_id in over:
+            del self._bundles[bundle_id]
+        return len(over)
 
     @abstractmethod
     def _every_job(self) -> list[Job]:

@@ -17,7 +17,7 @@ from worker.entrypoints.bodies import described_body, json_body
 from worker.entrypoints.job_forms import JobForm
 from worker.entrypoints.problems import Problem
 from worker.jobs.errors import ErrorCode, IllegalTransition, JobFailure, LeaseLost
-from worker.jobs.job import Snapshot, is_job_id
+from worker.jobs.job import Job, Snapshot, is_job_id
 from worker.jobs.states import JobStatus
 from worker.services.backtesting import as_failure
 from worker.services.draining import ShuttingDown
@@ -133,6 +133,7 @@ def _run(worker: Worker, seen: Snapshot) -> dict[str, Any]:
 
 def _compare(worker: Worker, seen: Snapshot) -> dict[str, Any]:
     """Whether a second run of a completed job gives the same."""
+    _require_engine(seen.job)
     stored = worker.services.store.result(seen.job.job_id)
     if stored is None:
         raise Problem(409, f"Job {seen.job.job_id} has no stored result any more.")
@@ -147,6 +148,17 @@ def _compare(worker: Worker, seen: Snapshot) -> dict[str, Any]:
     if comparison.problem is not None:
         answer["problem"] = comparison.problem
     return answer
+
+
+def _require_engine(job: Job) -> None:
+    """Numbers of one engine version say nothing about those of another."""
+    if job.engine_version not in (None, *engine.SUPPORTED_ENGINE_VERSIONS):
+        raise Problem(
+            409,
+            f"Job {job.job_id} was run by engine version {job.engine_version}; this worker runs "
+            f"{', '.join(engine.SUPPORTED_ENGINE_VERSIONS)}.",
+            errorCode=ErrorCode.UNSUPPORTED_ENGINE_VERSION,
+        )
 
 
 def _backtest(worker: Worker, config_used: dict[str, Any]) -> dict[str, Any]:

@@ -171,7 +171,8 @@ class UserBacktests:
     def _ring(self, job: Job, traceparent: str | None) -> None:
         """A failed ring only delays the job until the sweep rings, so it is not an error here."""
         try:
-            self._arrivals.ring(job, traceparent)
+            with logs.about(traceparent=traceparent):
+                self._arrivals.ring(job, traceparent)
         except (DoorbellUnavailable, StoreUnavailable) as error:
             self._metrics.ring_failed()
             logger.warning(

@@ -29,7 +29,8 @@ class Job:
     ``defects`` lists what a client wrote with a wrong type or value ("priority: expected an
     integer, got 'high'"); the field then holds its default. Admission turns defects into
     INVALID_CONFIG, so that reading a bad document never raises. ``bars`` is what the daily quota
-    counts: how many bars the job covers.
+    counts: how many bars the job covers. ``traceparent`` is the trace in which the job was created:
+    whoever runs it later logs in it.
     """
 
     job_id: str
@@ -61,6 +62,7 @@ class Job:
     duration_ms: int | None = None
     result_digest: str | None = None
     expire_at: datetime | None = None
+    traceparent: str | None = None
     defects: tuple[str, ...] = ()
 
     @property
@@ -112,6 +114,7 @@ class JobChange(TypedDict, total=False):
     bars: int
     variants: Mapping[str, Any] | None
     enum_style: EnumStyle
+    traceparent: str
     duration_ms: int | None
     result_digest: str | None
     expire_at: datetime | None

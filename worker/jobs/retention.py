@@ -9,6 +9,10 @@ from worker.jobs.states import JobStatus
 #: A chunk job is kept at least so long: its bundle needs it until the last of the others has ended.
 CHUNK_RETENTION = timedelta(days=30)
 
+#: A record without its result is kept so much longer, as artifacts are: whoever asks hears that the
+#: result has expired, not that there never was one.
+RECORD_OUTLIVES = timedelta(days=7)
+
 
 def with_expiry(seen: Snapshot, change: JobChange, retention: timedelta | None) -> JobChange:
     """``change``, and if it ends the job the moment after which the record may be gone.

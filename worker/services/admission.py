@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 import engine
+from worker import logs
 from worker.jobs import transitions
 from worker.jobs.changes import changed
 from worker.jobs.errors import (
@@ -166,7 +167,11 @@ class Admission:
             lane=self.policy.rollout.lane_of(job.user_id or ""),
             ageing_seconds=self.policy.ageing_seconds,
         )
-        return change | JobChange(bars=examined.bars)
+        change |= JobChange(bars=examined.bars)
+        trace = logs.current_traceparent()
+        if trace is not None and job.traceparent is None:
+            change["traceparent"] = trace
+        return change
 
     def replay(self, job: Job, now: datetime, *, counted: bool = True) -> JobChange:
         """What to write on a failed job that a person wants to run again: examined anew, and then

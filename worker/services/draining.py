@@ -111,7 +111,7 @@ class Drain:
                 Ring(
                     job_id=job.job_id,
                     engine_version=job.engine_version or "",
-                    traceparent=logs.current_traceparent(),
+                    traceparent=job.traceparent or logs.current_traceparent(),
                 )
             )
         except DoorbellUnavailable as error:

@@ -102,7 +102,9 @@ class Runner:
             LeaseLost: somebody else has the job now; nothing was written.
             StoreUnavailable: the end could not be written; the lease will expire.
         """
-        with logs.about(job_id=claimed.job.job_id):
+        job = claimed.job
+        # The trace that rang may be another job's.
+        with logs.about(job_id=job.job_id, traceparent=job.traceparent):
             return self._run(claimed, claimed_at)
 
     def _run(self, claimed: Snapshot, claimed_at: float) -> Snapshot:

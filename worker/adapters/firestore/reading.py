@@ -62,6 +62,7 @@ def read_job(job_id: str, document: Mapping[str, Any], created_at: datetime | No
         duration_ms=read.whole("durationMs"),
         result_digest=read.text("resultDigest"),
         expire_at=read.time("expireAt"),
+        traceparent=read.text("traceparent"),
         defects=tuple(read.defects),
     )
 

@@ -64,6 +64,7 @@ _READABLE: tuple[tuple[str, ...] | None, ...] = (
         ),
         *("interruptions", "workerLosses", "rank", "admittedAt", "lane", "enumStyle"),
         *("startedAt", "completedAt", "errorMessage", "errorCode", "bundleId", "expireAt", "bars"),
+        "traceparent",
     ),
     ("status",),
 )
@@ -184,6 +185,10 @@ class FirestoreJobStore(FirestoreOverview, FirestoreSwitches, FirestoreBundles):
         more = len(listed) > limit
         page = self._read_all([found.id for found in listed[:limit]])
         return Page(jobs=page, cursor=_cursor(listed[limit - 1]) if more else None)
+
+    def purge(self, *, limit: int) -> int:  # noqa: ARG002 - the port's
+        """Firestore forgets by itself, by the time-to-live policies on ``expireAt``."""
+        return 0
 
     def ping(self) -> None:
         with reading():

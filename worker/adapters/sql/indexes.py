@@ -5,7 +5,7 @@ No query needs them here, and their declaration loads the drivers of every datab
 
 from sqlalchemy import Index, text
 
-from worker.adapters.sql.tables import OPEN, bundles, jobs, metadata
+from worker.adapters.sql.tables import OPEN, bundles, jobs, metadata, results
 
 __all__ = ["metadata"]
 
@@ -78,3 +78,13 @@ Index(
     postgresql_where=OPEN,
     sqlite_where=OPEN,
 )
+
+# Without a retention, or before its end, there is nothing in these.
+for _table in (jobs, results, bundles):
+    _EXPIRES = _table.c.expire_at.is_not(None)
+    Index(
+        f"{_table.name}_expiring",
+        _table.c.expire_at,
+        postgresql_where=_EXPIRES,
+        sqlite_where=_EXPIRES,
+    )

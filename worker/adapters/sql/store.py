@@ -13,6 +13,7 @@ from worker.adapters.sql.connection import connect, reading, writing
 from worker.adapters.sql.driver import Driver, Record
 from worker.adapters.sql.mapping import job_row, read_job, read_result, result_row
 from worker.adapters.sql.overview import SqlOverview
+from worker.adapters.sql.purging import SqlPurging
 from worker.adapters.sql.rows import REVISION, JobRows
 from worker.adapters.sql.schema import HEAD, migrate, require_head, revision_of
 from worker.adapters.sql.statements import CHANNEL, Statement, Statements
@@ -28,7 +29,7 @@ from worker.jobs.retention import with_expiry
 from worker.ports import Page, Wanted
 
 
-class SqlJobStore(SqlOverview, SqlSwitches, SqlBundles):
+class SqlJobStore(SqlOverview, SqlSwitches, SqlBundles, SqlPurging):
     """``url`` as SQLAlchemy writes it: ``sqlite:///file.db``, ``postgresql+psycopg://…``.
 
     A SQLite file gets its tables, or the newest form of them, at once. PostgreSQL's are made by

@@ -57,6 +57,7 @@ jobs = Table(
     Column("result_digest", Text),
     Column("expire_at", UtcTime),
     Column("defects", JsonText, nullable=False),
+    Column("traceparent", Text),
 )
 
 #: What a person sets for the whole fleet, one row a switch.
