@@ -79,6 +79,7 @@ EVERY_INDICATOR: dict[str, Any] = {
             {"above": ["macd.macd", "macd.signal"]},
             {"above": ["range", 5]},
             {"above": ["stochastic.k", "stochRsi.k"]},
+            {"not": {"crossesBelow": ["simple", "close"]}},
         ]
     },
     "exit": {
