@@ -58,14 +58,18 @@ def test_the_blocks_of_the_page_run_in_order(
 ) -> None:
     monkeypatch.chdir(ROOT)
     blocks = BLOCK.findall(PAGE.read_text(encoding="utf-8"))
-    assert len(blocks) == 5
+    assert len(blocks) == 8
     names: dict[str, object] = {}
     for block in blocks:
         exec(compile(block, str(PAGE), "exec"), names)
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 4
-    *_, row, again = lines[-1].split()
+    sharpes = [line.split() for line in lines if "'parameters.fast'" in line]
+    assert len(sharpes) == 4
+    *_, row, again = sharpes[0]
     assert float(row) == float(again), "a sweep's row is the single run"
+    assert sharpes[1][:4] == sharpes[0][:4], "the first of the leaders is the best"
+    assert "parameters.slow: expected more than fast (300), got 200" in lines
+    assert "5031 days, 1043 weeks" in lines
 
 
 def test_everything_public_says_what_it_does() -> None:

@@ -34,6 +34,8 @@ from engine import (
 from engine.candles import to_milliseconds
 from engine.dates import start_of
 from engine.fills import simulate_fills
+from engine.return_kernels import BLOCK
+from engine.sweeps import one_by_one, tiles
 from engine.timeframes import TIMEFRAMES
 
 ROOT = Path(__file__).parents[2]
@@ -193,6 +195,10 @@ def main() -> None:
     if arguments.chunk_bars:
         wheel.CHUNK_BARS = arguments.chunk_bars
         signal_strategies.simulate_fills = partial(simulate_fills, chunk_bars=arguments.chunk_bars)
+        # Sweeps go by whole blocks of returns, whatever their pieces.
+        blocks = -(-arguments.chunk_bars // BLOCK)
+        tiles.TILES_A_CALL = blocks
+        one_by_one.WHEEL_BARS = blocks * BLOCK
     chosen = [case for case in cases() if case.is_short or not arguments.short]
     found: dict[str, Any] = {case.name: outcome(case.run()) for case in chosen}
     for case in chosen:
