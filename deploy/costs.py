@@ -21,7 +21,7 @@ SECONDS = 3600 * HOURS
 #: Documents that one job makes Firestore write: created, admitted, claimed, ended, the result.
 WRITES_PER_JOB = 5
 #: Documents and counts that admitting, claiming and ending a job take, with quotas on.
-READS_PER_JOB = 12
+READS_PER_JOB = 16
 #: What the user's listener is sent: the job in each of its states, and the result.
 READS_OF_A_LISTENER = 5
 #: A sweep of an installation at rest, with the fleet's figures; indexes are read in thousands.
