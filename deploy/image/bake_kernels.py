@@ -79,6 +79,7 @@ EVERY_INDICATOR: dict[str, Any] = {
             {"above": ["macd.macd", "macd.signal"]},
             {"above": ["range", 5]},
             {"above": ["stochastic.k", "stochRsi.k"]},
+            {"not": {"crossesBelow": ["close", "simple"]}},
             {"not": {"crossesBelow": ["simple", "close"]}},
         ]
     },
@@ -142,16 +143,15 @@ def configs(examples: Path) -> Iterator[dict[str, Any]]:
     }
 
 
-def sweep(candles: CandleFiles) -> None:
-    """Run every kind of sweep: each indicator that is computed tile by tile, all figures."""
-    config = parse_config({**STORED, "strategyId": "smaCross"})
-    (wanted,) = required_series(config)
-    bars = candles.load(wanted.symbol, wanted.timeframe, wanted.start, wanted.end)
+def sweeps(examples: Path) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]], Figures]]:
+    """Bases, overrides and figures of every kind of sweep: tile by tile, and run by run."""
+    stops = {f"execution.{name}": value for name, value in EXECUTION.items()}
     for strategy in ("smaCross", "emaCross", "donchian"):
         base = {**STORED, "strategyId": strategy, "parameters": PRESETS[strategy]}
-        stops = {f"execution.{name}": value for name, value in EXECUTION.items()}
         for figures in FIGURES:
-            run_sweep(base, [{}, stops], bars, figures=figures)
+            yield base, [{}, stops], figures
+    for config in configs(examples):
+        yield config, [{}, {"startingCapital": 90_000}], "all"
 
 
 def kernels() -> dict[str, PreparedKernel]:
@@ -192,7 +192,15 @@ def main() -> None:
         backtesting = Backtesting(candles, engine_calls())
         for config in configs(arguments.examples):
             backtesting.run(config)
-        sweep(candles)
+        for base, overrides, figures in sweeps(arguments.examples):
+            series = required_series(parse_config(base))
+            loaded = {
+                (one.symbol, one.timeframe): candles.load(
+                    one.symbol, one.timeframe, one.start, one.end
+                )
+                for one in series
+            }
+            run_sweep(base, overrides, loaded or None, figures=figures)
     forms = {name: compiled_forms(kernel) for name, kernel in kernels().items()}
     unreached = sorted(name for name in forms.keys() - NEVER_RUN if not forms[name])
     if unreached:
