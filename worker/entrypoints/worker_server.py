@@ -5,6 +5,7 @@ import signal
 
 from worker.bootstrap import build_services, build_worker
 from worker.entrypoints.serving import serve_app
+from worker.entrypoints.starting import quick_start
 from worker.entrypoints.worker_app import create_worker_app
 from worker.logs import configure_logging
 from worker.settings import Settings, require_worker_auth
@@ -18,8 +19,10 @@ def serve_worker(settings: Settings) -> None:
     """
     require_worker_auth(settings)
     configure_logging(settings.log_style)
-    worker = build_worker(build_services(settings), on_abandoned=_replace_this_process)
-    serve_app(create_worker_app(worker), settings, on_exit=worker.shutdown.set)
+    with quick_start():
+        worker = build_worker(build_services(settings), on_abandoned=_replace_this_process)
+        app = create_worker_app(worker)
+    serve_app(app, settings, on_exit=worker.shutdown.set)
 
 
 def _replace_this_process() -> None:
