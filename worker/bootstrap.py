@@ -53,7 +53,7 @@ from worker.services.sweep.expired import Expired
 from worker.services.sweep.leases import ExpiredLeases
 from worker.services.sweep.overdue import Overdue
 from worker.services.sweep.rings import Rings
-from worker.services.sweep.sweeping import LocalSweep, Sweep
+from worker.services.sweep.sweeping import LocalSweep, Sweep, Swept
 from worker.services.sweep.unadmitted import Unadmitted
 from worker.services.sweep.waiters import Waiters
 from worker.services.waiting import Waiting
@@ -287,13 +287,17 @@ def build_sweep(services: Services) -> Sweep:
 
 
 def build_local_sweep(
-    services: Services, shutdown: threading.Event, *, polls: bool = False
+    services: Services,
+    shutdown: threading.Event,
+    *,
+    polls: bool = False,
+    on_swept: Callable[[Swept], None] = lambda _: None,
 ) -> LocalSweep | None:
     """A sweep in this process, unless a broker's installation has its scheduler for that."""
     settings = services.settings
     if settings.doorbell != "local" and not polls:
         return None
-    return LocalSweep(build_sweep(services), shutdown, settings.sweep_seconds)
+    return LocalSweep(build_sweep(services), shutdown, settings.sweep_seconds, on_swept)
 
 
 def engine_calls() -> EngineCalls:

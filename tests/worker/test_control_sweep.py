@@ -11,7 +11,7 @@ from tests.support.maintenance import abandoned
 from worker.jobs.errors import StoreUnavailable
 from worker.jobs.states import JobStatus
 from worker.ports import Pause
-from worker.services.sweep.sweeping import BUDGET_SECONDS, LocalSweep, Sweep
+from worker.services.sweep.sweeping import BUDGET_SECONDS, LocalSweep, Sweep, Swept
 
 
 @pytest.fixture
@@ -147,3 +147,31 @@ class TestSweep:
         local.join(10)
         step.runs.clear()
         assert not step.runs.wait(0.05)
+
+    def test_each_sweep_of_a_thread_is_told(self) -> None:
+        clock = TickingClock()
+        told: list[Swept] = []
+        heard, shutdown = threading.Event(), threading.Event()
+
+        def hear(swept: Swept) -> None:
+            told.append(swept)
+            heard.set()
+
+        steps = [BrokenStep("broken", clock), Step("step", clock)]
+        local = LocalSweep(Sweep(steps, clock), shutdown, 0.01, hear)
+        local.start()
+        assert heard.wait(10)
+        shutdown.set()
+        local.join(10)
+        assert (dict(told[0].done), list(told[0].failed)) == ({"step": 1}, ["broken"])
+
+    def test_where_no_scheduler_calls_the_sweeps_are_counted_all_the_same(self) -> None:
+        control = make_control(sweep_seconds=0.01, doorbell="local")
+        control.store.create(abandoned("lost"))
+        with control.client:
+            until_swept = threading.Event()
+            for _ in range(1000):
+                if control.metric('backtest_control_swept_total{step="expired_leases"}'):
+                    break
+                until_swept.wait(0.01)
+            assert control.metric('backtest_control_swept_total{step="expired_leases"}') == 1

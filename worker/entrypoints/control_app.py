@@ -76,7 +76,7 @@ def create_control_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        local_sweep = build_local_sweep(services, shutdown)
+        local_sweep = build_local_sweep(services, shutdown, on_swept=metrics.swept)
         if local_sweep is not None:
             local_sweep.start()
         yield

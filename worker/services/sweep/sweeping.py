@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -69,10 +69,17 @@ class Sweep:
 
 
 class LocalSweep:
-    """Sweeps in a thread of this process, where no scheduler does it."""
+    """Sweeps in a thread, where no scheduler does it; ``on_swept`` hears of each sweep."""
 
-    def __init__(self, sweep: Sweep, shutdown: threading.Event, seconds: float) -> None:
+    def __init__(
+        self,
+        sweep: Sweep,
+        shutdown: threading.Event,
+        seconds: float,
+        on_swept: Callable[[Swept], None] = lambda _: None,
+    ) -> None:
         self._sweep = sweep
+        self._on_swept = on_swept
         self._shutdown = shutdown
         self._seconds = seconds
         self._thread = threading.Thread(target=self._run, name="local-sweep", daemon=True)
@@ -88,7 +95,7 @@ class LocalSweep:
     def _run(self) -> None:
         while not self._shutdown.wait(self._seconds):
             try:
-                self._sweep.run()
+                self._on_swept(self._sweep.run())
             except StoreUnavailable as error:
                 logger.warning(
                     "the store does not answer: %s", error, extra={"event": "store_down"}
