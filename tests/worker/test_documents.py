@@ -78,6 +78,16 @@ def test_every_block_that_needs_no_network_is_tested() -> None:
     assert untested == ["make demo\nmake test\n"]
 
 
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if TESTED.search(page.read_text("utf-8"))], ids=lambda p: p.stem
+)
+def test_the_marked_commands_of_a_page_run_when_pasted(
+    page: Path, checkout: Path, environment: dict[str, str]
+) -> None:
+    script = "\n".join(TESTED.findall(page.read_text(encoding="utf-8")))
+    assert '"detail"' not in run(script.replace("8081", str(free_port())), checkout, environment)
+
+
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_every_example_completes_on_the_samples(
     example: Path, checkout: Path, environment: dict[str, str]

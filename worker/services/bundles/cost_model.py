@@ -28,17 +28,17 @@ from worker.services.quotas import bars_of
 VARIANT_SECONDS = 300e-6
 #: A bar of one variant that trades on signals; what levels add to it, and each indicator other than
 #: a simple average, by type (:data:`OTHER_INDICATOR_SECONDS` for the rest).
-SIGNAL_BAR_SECONDS = 3e-9
-LEVEL_BAR_SECONDS = 1e-9
-INDICATOR_BAR_SECONDS = {"sma": 0.0, "supertrend": 20e-9}
-OTHER_INDICATOR_SECONDS = 10e-9
+SIGNAL_BAR_SECONDS = 5e-9
+LEVEL_BAR_SECONDS = 2e-9
+INDICATOR_BAR_SECONDS = {"sma": 0.0, "supertrend": 15e-9}
+OTHER_INDICATOR_SECONDS = 5e-9
 #: A bar of a wheel, and of one sleeve of a portfolio.
-WHEEL_BAR_SECONDS = 60e-9
-SLEEVE_BAR_SECONDS = 100e-9
-SLEEVE_SECONDS = 1e-3
+WHEEL_BAR_SECONDS = 130e-9
+SLEEVE_BAR_SECONDS = 200e-9
+SLEEVE_SECONDS = 0.5e-3
 #: A full result, made and stored.
-RESULT_SECONDS = 20e-3
-RESULT_BAR_SECONDS = 200e-9
+RESULT_SECONDS = 40e-3
+RESULT_BAR_SECONDS = 250e-9
 
 #: What a chunk job should take, and the longest that one is made to take.
 CHUNK_SECONDS = 60.0
