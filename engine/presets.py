@@ -5,6 +5,9 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
+from pydantic import TypeAdapter
+
+from engine.indicator_parameters import Indicator
 from engine.preset_parameters import (
     BollingerParameters,
     BuyAndHoldParameters,
@@ -118,6 +121,13 @@ _EXPANSIONS: Mapping[str, Callable[[Any], dict[str, Any]]] = MappingProxyType(
 )
 
 
+_INDICATOR: TypeAdapter[Indicator] = TypeAdapter(Indicator)
+#: Rules by strategy and conditions. A preset's conditions are the same for all its periods, and
+#: reading them takes longer than anything else that happens once to a variant of a sweep.
+_known: dict[tuple[str, str], RulesParameters] = {}
+_MOST_KNOWN = 64
+
+
 def as_rules(strategy_id: str, parameters: Any) -> RulesParameters:
     """The rules that ``strategy_id`` stands for; rules themselves stay as they are.
 
@@ -130,4 +140,13 @@ def as_rules(strategy_id: str, parameters: Any) -> RulesParameters:
 
 @lru_cache(maxsize=16)
 def _expanded(strategy_id: str, parameters: Any) -> RulesParameters:
-    return RulesParameters.model_validate(_EXPANSIONS[strategy_id](parameters))
+    raw = _EXPANSIONS[strategy_id](parameters)
+    indicators = raw.get("indicators", {})
+    key = strategy_id, repr([value for name, value in raw.items() if name != "indicators"])
+    rules = _known.get(key)
+    if rules is None:
+        rules = RulesParameters.model_validate(raw)
+        if len(_known) < _MOST_KNOWN:
+            _known[key] = rules
+    made = {name: _INDICATOR.validate_python(one) for name, one in indicators.items()}
+    return rules.model_copy(update={"indicators": made})

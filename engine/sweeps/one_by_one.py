@@ -17,6 +17,7 @@ from engine.fills import simulate_fills
 from engine.metrics import Curve, curve_of_simulation, sweep_metrics
 from engine.portfolio import run_portfolio
 from engine.portfolio_parameters import PortfolioParameters
+from engine.presets import as_rules
 from engine.regimes import REGIMES, regimes_of
 from engine.return_kernels import BLOCK
 from engine.signal_strategies import fill_rules, signals_of
@@ -73,7 +74,7 @@ def _by_regime(cycles: CycleTable, times: IntArray, regimes: IntArray) -> Cycles
 def _run_signals(
     config: BacktestConfig, shared: Shared, data: Data, should_stop: ShouldStop
 ) -> tuple[Curve, CycleTable]:
-    rules = shared.rules(config.strategy_id, config.parameters)
+    rules = as_rules(config.strategy_id, config.parameters)
     signals, _ = signals_of(config, rules, data.bars, partial(shared.outputs, data))
     simulation = simulate_fills(
         signals,

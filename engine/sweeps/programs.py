@@ -1,6 +1,7 @@
 """Rules of many variants as one program: what is the same in two of them is computed once."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,8 +20,19 @@ from engine.sweeps.plane_kernels import (
     STEP_NUMBERS,
 )
 
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Known:
+    """An indicator of some variants, of which there is one: it is itself what it is found by.
+
+    Finding an indicator by its values takes longer than all else that is done with it.
+    """
+
+    indicator: Indicator
+
+
 #: A candle column, a number, or one output of an indicator.
-SeriesKey = str | float | tuple[Indicator, str]
+SeriesKey = str | float | tuple[Known, str]
 Operand = str | float
 #: The planes on which a condition is true, and on which it is false.
 Truth = tuple[int, int]
@@ -28,16 +40,16 @@ Truth = tuple[int, int]
 _ABOVE, _AT_MOST, _BELOW, _AT_LEAST = range(4)
 
 
-def series_of(operand: Operand, indicators: Mapping[str, Indicator]) -> SeriesKey:
+def series_of(operand: Operand, indicators: Mapping[str, Known]) -> SeriesKey:
     """What an operand of some rules stands for, whatever the rules call it."""
     if isinstance(operand, float) or operand in COLUMNS:
         return operand
     name, dot, output = operand.partition(".")
-    indicator = indicators[name]
+    known = indicators[name]
     # The bare name of an indicator with outputs means its first one, which stochRsi calls .k too.
-    first = OUTPUTS[indicator.type][0]
-    is_first = not dot or (indicator.type == "stochRsi" and output == "k")
-    return indicator, first if is_first else dot + output
+    kind = known.indicator.type
+    is_first = not dot or (kind == "stochRsi" and output == "k")
+    return known, OUTPUTS[kind][0] if is_first else dot + output
 
 
 class Program:
@@ -52,11 +64,11 @@ class Program:
         self._steps: list[tuple[int, int, int, int, int]] = []
         self._places: dict[tuple[int, int, int, int], int] = {}
 
-    def add(self, condition: Condition | None, indicators: Mapping[str, Indicator]) -> int:
+    def add(self, condition: Condition | None, indicators: Mapping[str, Known]) -> int:
         """The plane on which ``condition`` is true; nowhere without one."""
         return NOWHERE if condition is None else self._truth(condition, indicators)[0]
 
-    def _truth(self, condition: Condition, indicators: Mapping[str, Indicator]) -> Truth:
+    def _truth(self, condition: Condition, indicators: Mapping[str, Known]) -> Truth:
         if condition.crosses_above is not None:
             compared = self._compared(*condition.crosses_above, indicators)
             return self._crossed(compared + _ABOVE, compared + _AT_MOST)
@@ -91,7 +103,7 @@ class Program:
             false = self._plane(falses, false, more_false)
         return true, false
 
-    def _compared(self, a: Operand, b: Operand, indicators: Mapping[str, Indicator]) -> int:
+    def _compared(self, a: Operand, b: Operand, indicators: Mapping[str, Known]) -> int:
         """The first of the four planes that compare a and b."""
         return self._plane(COMPARE, self._row(a, indicators), self._row(b, indicators), planes=4)
 
@@ -102,11 +114,11 @@ class Program:
         both = self._plane(AND_BEFORE, defined, defined)
         return true, self._plane(AND_NOT, both, true)
 
-    def _moving(self, operand: Operand, bars: int, indicators: Mapping[str, Indicator]) -> Truth:
+    def _moving(self, operand: Operand, bars: int, indicators: Mapping[str, Known]) -> Truth:
         true = self._plane(MOVING, self._row(operand, indicators), 0, bars, planes=2)
         return true, true + 1
 
-    def _row(self, operand: Operand, indicators: Mapping[str, Indicator]) -> int:
+    def _row(self, operand: Operand, indicators: Mapping[str, Known]) -> int:
         return self.series.setdefault(series_of(operand, indicators), len(self.series))
 
     def _plane(self, code: int, left: int, right: int, number: int = 0, planes: int = 1) -> int:

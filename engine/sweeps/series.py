@@ -75,7 +75,7 @@ def kept_numbers(indicator: Indicator, bars: int) -> tuple[int, int]:
 
 def series_bytes(key: SeriesKey, bars: int) -> int:
     """What one more series takes while it is made."""
-    kept = kept_numbers(key[0], bars) if isinstance(key, tuple) else (0, 0)
+    kept = kept_numbers(key[0].indicator, bars) if isinstance(key, tuple) else (0, 0)
     return _NUMBER_BYTES * (TILE_BARS + m.MAKER_NUMBERS + m.STATE_NUMBERS + kept[0] + kept[1])
 
 
@@ -92,8 +92,9 @@ class SeriesTable:
         self._place_count = 0
         reach = 0
         rows = {key: row for row, key in enumerate(keys)}
-        for indicator in dict.fromkeys(key[0] for key in keys if isinstance(key, tuple)):
-            outs = [rows.get((indicator, name), len(keys)) for name in _WRITTEN[indicator.type]]
+        for known in dict.fromkeys(key[0] for key in keys if isinstance(key, tuple)):
+            indicator = known.indicator
+            outs = [rows.get((known, name), len(keys)) for name in _WRITTEN[indicator.type]]
             if first_defined(indicator) >= len(data.bars):
                 for out in outs:
                     self._add(m.CONSTANT, outs=[out], factor=math.nan)

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 import numpy as np
 
@@ -16,9 +16,7 @@ from engine.config import BacktestConfig
 from engine.indicator_outputs import outputs
 from engine.indicator_parameters import Indicator
 from engine.inputs import Given, bars_of, by_symbol, fingerprint_of, volatility_series
-from engine.presets import as_rules
 from engine.regimes import regimes_of
-from engine.rules_parameters import RulesParameters
 from engine.series import volatility_symbol
 from engine.simulation import FloatArray, IntArray
 from engine.sweeps.average_makers import largest_units
@@ -35,8 +33,6 @@ V = TypeVar("V")
 
 #: Arrays that are kept for other variants, all together.
 KEPT_BYTES = 8 * 1024 * 1024
-#: What a preset's rules count as: more than they take, for most are not asked for again.
-RULES_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,13 +109,6 @@ class Shared:
         """As :func:`engine.indicator_outputs.outputs`, for the bars of ``data``."""
         key = ("indicator", data.token, indicator)
         return self._kept(key, 3 * bars.close.nbytes, lambda: outputs(indicator, bars))
-
-    def rules(self, strategy_id: str, parameters: Any) -> RulesParameters:
-        """As :func:`engine.presets.as_rules`."""
-        if isinstance(parameters, RulesParameters):
-            return parameters
-        key = ("rules", strategy_id, parameters)
-        return self._kept(key, RULES_BYTES, lambda: as_rules(strategy_id, parameters))
 
     def largest_units(self, data: Data, source: str) -> float:
         """The largest value of a column in units of 1e-8; infinite if one is no whole number."""

@@ -13,8 +13,10 @@ import numpy as np
 
 from engine.config import BacktestConfig
 from engine.errors import Stopped
+from engine.indicator_parameters import Indicator
 from engine.metrics import Curve, sweep_metrics
 from engine.parsing import parse_config
+from engine.presets import as_rules
 from engine.regimes import RegimeRule
 from engine.signal_strategies import fill_rules, sides_of
 from engine.simulation import FloatArray, IntArray
@@ -24,7 +26,7 @@ from engine.sweeps.one_by_one import run_variant
 from engine.sweeps.order_kernels import ORDER_ROWS
 from engine.sweeps.overrides import overridden
 from engine.sweeps.plane_kernels import TILE_BARS, TILE_WORDS, Planes
-from engine.sweeps.programs import Program, SeriesKey, series_of
+from engine.sweeps.programs import Known, Program, SeriesKey, series_of
 from engine.sweeps.regime_kernels import REGIME_COLUMNS, REGIME_ROWS, start_regimes
 from engine.sweeps.rows import CyclesByRegime, RegimeCycles, SweepRow, Variant, failure
 from engine.sweeps.series import SeriesTable, series_bytes
@@ -71,6 +73,7 @@ class TileBatch:
         self._members: list[_Member] = []
         self._rules: list[list[float]] = []
         self._choices: list[list[int]] = []
+        self._indicators: dict[Indicator, Known] = {}
         self._series: dict[SeriesKey, int] = {}
         self._regimes: dict[RegimeRule, int] = {}
         self._programs: list[tuple[IntArray, int]] = []
@@ -89,7 +92,7 @@ class TileBatch:
     def takes(self, variant: Variant) -> bool:
         """Add a variant on the batch's bars, if there is room for it."""
         config = variant.config
-        rules = self._shared.rules(config.strategy_id, config.parameters)
+        rules = as_rules(config.strategy_id, config.parameters)
         trades_long, trades_short = sides_of(config)
         conditions = (
             rules.entry if trades_long else None,
@@ -97,8 +100,9 @@ class TileBatch:
             rules.short_entry if trades_short else None,
             rules.short_exit if trades_short else None,
         )
+        indicators = {name: self._known(one) for name, one in rules.indicators.items()}
         more = {
-            series_of(operand, rules.indicators)
+            series_of(operand, indicators)
             for condition in conditions
             if condition is not None
             for operand in condition.operands()
@@ -116,7 +120,7 @@ class TileBatch:
         self._room -= size
         if len(self._members) % PROGRAM_VARIANTS == 0:
             self._end_program()
-        planes = [self._program.add(condition, rules.indicators) for condition in conditions]
+        planes = [self._program.add(condition, indicators) for condition in conditions]
         self._wanted.update(planes)
         self._write_rules(config, planes)
         yearly = self._shared.bars_per_year(config, self._data)
@@ -124,6 +128,12 @@ class TileBatch:
             _Member(variant.index, variant.overrides, config.starting_capital, yearly)
         )
         return True
+
+    def _known(self, indicator: Indicator) -> Known:
+        known = self._indicators.get(indicator)
+        if known is None:
+            known = self._indicators[indicator] = Known(indicator)
+        return known
 
     def _end_program(self) -> None:
         if self._members:

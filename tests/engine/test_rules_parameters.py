@@ -1,12 +1,19 @@
 """Bad rules are refused by path; good ones come back with their defaults filled in."""
 
+import random
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+from engine import presets
 from engine.errors import ConfigError
 from engine.parsing import parse_config
+from engine.presets import as_rules
+from engine.rules_parameters import RulesParameters
+from engine.strategies import PARAMETERS
+from tests.support.random_variants import PRESETS, random_preset
 
 GOOD = {"above": ["close", 1]}
 
@@ -240,3 +247,16 @@ def test_conditions_nest_eight_deep_and_no_deeper(kind: str) -> None:
     parse("rules", {"entry": nested(8, kind), "exit": GOOD})
     found = problems("rules", {"entry": GOOD, "exit": nested(9, kind)})
     assert found == {"parameters.exit": "conditions nested at most 8 deep"}
+
+
+@pytest.mark.parametrize("strategy", [*PRESETS, "buyAndHold"])
+def test_rules_that_share_their_conditions_are_those_that_were_read(strategy: str) -> None:
+    """A preset's conditions are read once; its periods and thresholds are each run's own."""
+    chance = random.Random(strategy)
+    for _ in range(30):
+        try:
+            parameters = PARAMETERS[strategy].model_validate(random_preset(chance, strategy))
+        except ValidationError:
+            continue
+        raw = presets._EXPANSIONS[strategy](parameters)
+        assert as_rules(strategy, parameters) == RulesParameters.model_validate(raw)

@@ -13,7 +13,7 @@ from engine.indicator_parameters import COLUMNS, OUTPUTS, Indicator
 from engine.simulation import FloatArray
 from engine.sweeps import makers
 from engine.sweeps.plane_kernels import TILE_BARS
-from engine.sweeps.programs import SeriesKey, series_of
+from engine.sweeps.programs import Known, SeriesKey, series_of
 from engine.sweeps.series import SeriesTable, first_defined, kept_numbers, series_bytes
 from engine.sweeps.series_kernels import advance_series
 from engine.sweeps.shared import Data, Shared
@@ -51,7 +51,7 @@ def whole(key: SeriesKey, candles: Candles) -> FloatArray:
         return column
     if isinstance(key, float):
         return np.full(len(candles), key)
-    return outputs(key[0], candles)[key[1]]
+    return outputs(key[0].indicator, candles)[key[1]]
 
 
 def assert_same_bits(found: FloatArray, expected: FloatArray, what: object) -> None:
@@ -65,9 +65,10 @@ def test_every_series_is_that_of_whole_columns(seed: int) -> None:
     chance = random.Random(seed)
     bars = 2_100 + 97 * seed
     candles = rough(bars, seed) if seed % 2 else walk(bars, seed)
-    some = [indicator(**random_indicator(chance)) for _ in range(40)]
-    keys: list[SeriesKey] = [(one, name) for one in some for name in OUTPUTS[one.type]]
-    keys = [series_of("x" + key[1], {"x": key[0]}) for key in keys if isinstance(key, tuple)]
+    some = [Known(indicator(**random_indicator(chance))) for _ in range(40)]
+    keys: list[SeriesKey] = [
+        series_of("x" + name, {"x": one}) for one in some for name in OUTPUTS[one.indicator.type]
+    ]
     keys = [*dict.fromkeys(chance.sample(keys, 50)), "close", "volume", 3.5]
     _, found = tiled(keys, candles)
     for row, key in enumerate(keys):
@@ -89,7 +90,10 @@ def test_periods_and_lengths_at_the_edges_of_tiles(bars: int, period: int) -> No
         indicator(type="stochRsi", period=period, fastK=2, fastD=period),
     ]
     keys: list[SeriesKey] = [
-        (one, name) for one in kinds for name in OUTPUTS[one.type] if (one.type, name) != STRAY
+        (one, name)
+        for one in map(Known, kinds)
+        for name in OUTPUTS[one.indicator.type]
+        if (one.indicator.type, name) != STRAY
     ]
     _, found = tiled(keys, candles)
     for row, key in enumerate(keys):
@@ -103,7 +107,7 @@ STRAY = ("stochRsi", ".k")
 @pytest.mark.parametrize("source", SOURCES)
 def test_averages_of_whole_prices_come_from_running_totals(source: str) -> None:
     average = indicator(type="sma", period=20, source=source)
-    table, _ = tiled([(average, "")], walk(50))
+    table, _ = tiled([(Known(average), "")], walk(50))
     assert table.makers[0, makers.M_KIND] == makers.WHOLE_AVERAGE
     assert table.totals.shape == (1, 20 + 1 + TILE_BARS)
 
@@ -118,7 +122,7 @@ def test_averages_of_whole_prices_come_from_running_totals(source: str) -> None:
 )
 def test_other_averages_are_summed_as_pairs(candles: Candles, period: int) -> None:
     average = indicator(type="sma", period=period)
-    table, found = tiled([(average, "")], candles)
+    table, found = tiled([(Known(average), "")], candles)
     assert table.makers[0, makers.M_KIND] == makers.SIMPLE_AVERAGE
     assert_same_bits(found[0], outputs(average, candles)[""], average)
 
@@ -135,7 +139,8 @@ def test_the_first_value_is_where_it_is_expected(kind: str) -> None:
 def test_what_is_never_defined_takes_nothing_and_is_undefined() -> None:
     one = indicator(type="donchian", period=2_000_000_000)
     assert kept_numbers(one, 100) == (0, 0)
-    table, found = tiled([(one, ".upper"), (one, ".lower")], walk(100))
+    known = Known(one)
+    table, found = tiled([(known, ".upper"), (known, ".lower")], walk(100))
     assert np.isnan(found).all()
     assert len(table.places) == 0
 
@@ -144,7 +149,8 @@ def test_what_is_never_defined_takes_nothing_and_is_undefined() -> None:
 def test_the_memory_of_series_is_told_beforehand(kind: str) -> None:
     """Batches are cut by it."""
     one = indicator(type=kind, **({} if kind not in ("sma", "ema", "wma") else {"period": 9}))
-    keys: list[SeriesKey] = [(one, name) for name in OUTPUTS[kind] if (kind, name) != STRAY]
+    known = Known(one)
+    keys: list[SeriesKey] = [(known, name) for name in OUTPUTS[kind] if (kind, name) != STRAY]
     table, _ = tiled(keys, walk(300))
     own = (table.makers, table.state, table.kept, table.places, table.values[1:])
     told = sum(series_bytes(key, 300) for key in keys)
