@@ -125,7 +125,6 @@ def test_every_bad_field_of_a_config_alone_is_listed(control: Control) -> None:
         ({"configUsed": CONFIG, "config_used": CONFIG}, "config_used"),
         ([], ""),
         ("text", ""),
-        (None, ""),
     ],
 )
 def test_a_bad_request_names_the_field(control: Control, body: object, path: str) -> None:
@@ -144,8 +143,7 @@ def test_a_body_that_is_not_json_is_a_problem(control: Control, content: bytes) 
     answer = control.client.post(
         "/v1/backtests", content=content, headers={"content-type": "application/json"}
     )
-    assert answer.status_code in (400, 422)
-    assert answer.headers["content-type"] == "application/problem+json"
+    assert errors_of(answer) == {""}
 
 
 def test_an_engine_version_that_nobody_runs_is_refused(control: Control) -> None:

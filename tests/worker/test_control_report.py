@@ -84,7 +84,7 @@ def test_nobody_sees_another_users_report() -> None:
     [
         ("GET", "/v1/backtests", 200),
         ("GET", "/v1/backtests/none", 404),
-        ("POST", "/v1/backtests", 422),
+        ("POST", "/v1/backtests", 415),
         ("GET", "/health", 200),
         ("GET", "/metrics", 200),
         ("GET", "/nowhere", 404),

@@ -55,21 +55,39 @@ def test_a_long_value_is_cut() -> None:
 def test_json_that_is_none_says_where(body: bytes, got: str) -> None:
     error = {"path": "", "expected": "JSON", "got": got}
     json = {"Content-Type": "application/json"}
-    if body:
-        control = make_control().client.post("/v1/backtests", content=body, headers=json)
-        assert told(control) == [error]
+    for route in ("/v1/backtests", "/v1/bundles", "/v1/backtests/estimate"):
+        answer = make_control().client.post(route, content=body, headers=json)
+        assert told(answer) == [error]
     for route in ("/run", "/run-backtest"):
         assert told(make_worker().client.post(route, content=body)) == [error]
 
 
 @pytest.mark.parametrize(
     ("body", "got"),
-    [(b'"\xff"', "text that is none: byte 2 is no UTF-8"), (b"[" * 100_000, "nested too deeply")],
+    [
+        (b'"\xff"', "text that is none: byte 2 is no UTF-8"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b'{"configUsed": NaN}', "a number that JSON has not"),
+    ],
 )
 def test_other_bodies_that_are_no_json(body: bytes, got: str) -> None:
-    (error,) = told(make_worker().client.post("/run", content=body))
-    assert (error["path"], error["expected"]) == ("", "JSON")
-    assert got in error["got"]
+    json = {"Content-Type": "application/json"}
+    for answer in (
+        make_worker().client.post("/run", content=body),
+        make_control().client.post("/v1/backtests", content=body, headers=json),
+        make_control().client.post("/v1/bundles", content=body, headers=json),
+    ):
+        (error,) = told(answer)
+        assert (error["path"], error["expected"]) == ("", "JSON")
+        assert got in error["got"]
+
+
+@pytest.mark.parametrize("route", ["/v1/backtests", "/v1/bundles", "/v1/backtests/estimate"])
+def test_a_body_of_another_type(route: str) -> None:
+    headers = {"Content-Type": "text/plain"}
+    answer = make_control().client.post(route, content=b"{}", headers=headers)
+    assert answer.status_code == 415
+    assert answer.json()["detail"] == "Content-Type: expected application/json, got text/plain."
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pydantic.alias_generators import to_camel
 
 import engine
 from worker.entrypoints.bodies import described_body
-from worker.entrypoints.field_errors import field_errors
+from worker.entrypoints.field_errors import InvalidFields, field_errors
 from worker.entrypoints.job_forms import Form, JobSummary
 from worker.jobs.rank import MAX_PRIORITY, MIN_PRIORITY
 
@@ -80,14 +80,6 @@ class BacktestList(Form):
 
     backtests: list[JobSummary]
     next_cursor: str | None
-
-
-class InvalidFields(Exception):
-    """The request cannot be used: ``errors`` have ``path``, ``expected`` and ``got``."""
-
-    def __init__(self, errors: list[dict[str, Any]]) -> None:
-        super().__init__(f"{len(errors)} invalid field(s)")
-        self.errors = errors
 
 
 def read_new_backtest(

@@ -2,14 +2,15 @@
 
 import json
 from collections.abc import Mapping
+from email.message import Message as HeaderMessage
 from typing import Any, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
 
-from worker.entrypoints.field_errors import field_errors, not_json
-from worker.entrypoints.problems import MAX_LISTED_ERRORS, Problem
+from worker.entrypoints.field_errors import InvalidFields, field_errors, not_json
+from worker.entrypoints.problems import Problem
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -50,25 +51,47 @@ async def json_body(request: Request, model: type[Model]) -> Model:
     """The body as a model, whatever its content type says.
 
     Raises:
-        Problem: 422, with every field that is wrong.
+        InvalidFields: with every field that is wrong.
     """
-    value = _parsed(await request.body())
+    value = parsed(await request.body())
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        raise _refused(field_errors(error.errors(include_url=False))) from None
+        raise InvalidFields(field_errors(error.errors(include_url=False))) from None
 
 
-def _parsed(body: bytes) -> object:
+def require_json(request: Request) -> None:
+    """Refuse a body that is not declared as JSON: a browser sends a form without asking anybody,
+    from any web page to a service on its visitor's machine.
+    """
+    header = HeaderMessage()
+    header["content-type"] = given = request.headers.get("content-type", "")
+    subtype = header.get_content_subtype()
+    if header.get_content_maintype() != "application" or not (
+        subtype == "json" or subtype.endswith("+json")
+    ):
+        raise Problem(
+            415, f"Content-Type: expected application/json, got {given[:60] or 'nothing'}."
+        )
+
+
+def parsed(body: bytes) -> object:
+    """The JSON of a body; NaN and infinity are no JSON.
+
+    Raises:
+        InvalidFields: it is none.
+    """
     try:
-        return json.loads(body)
+        return json.loads(body, parse_constant=_refuse)
     except json.JSONDecodeError as error:
-        raise _refused([not_json(error.msg, error.pos + 1)]) from None
+        raise InvalidFields([not_json(error.msg, error.pos + 1)]) from None
     except UnicodeDecodeError as error:
-        raise _refused([not_json(f"byte {error.start + 1} is no UTF-8")]) from None
+        raise InvalidFields([not_json(f"byte {error.start + 1} is no UTF-8")]) from None
     except (ValueError, RecursionError):
-        raise _refused([not_json("nested too deeply, or with a number too long")]) from None
+        raise InvalidFields(
+            [not_json("nested too deeply, or with a number that JSON has not")]
+        ) from None
 
 
-def _refused(errors: list[dict[str, Any]]) -> Problem:
-    return Problem(422, "The body is not valid.", errors=errors[:MAX_LISTED_ERRORS])
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)

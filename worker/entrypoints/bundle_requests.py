@@ -1,16 +1,14 @@
 """The body of ``POST /v1/bundles``: what may stand in it, and every field that is wrong."""
 
-import json
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StrictInt, StrictStr, ValidationError
 from pydantic.alias_generators import to_camel
 
 import engine
-from worker.entrypoints.backtest_requests import InvalidFields
 from worker.entrypoints.bodies import described_body
 from worker.entrypoints.bundle_examples import REQUESTS
-from worker.entrypoints.field_errors import field_errors, not_json
+from worker.entrypoints.field_errors import InvalidFields, field_errors
 from worker.entrypoints.job_forms import Form
 from worker.jobs.bundle import DEFAULT_RANK_BY, MAX_NAME_CHARACTERS, KeepResults
 from worker.jobs.rank import MAX_PRIORITY, MIN_PRIORITY
@@ -87,28 +85,6 @@ def asked_bundle(user_id: str, new: NewBundle, key: str | None = None) -> AskedB
         engine_version=new.engine_version,
         idempotency_key=key,
     )
-
-
-def parsed(body: bytes) -> object:
-    """The JSON of a body that may have many megabytes; NaN and infinity are no JSON.
-
-    Raises:
-        InvalidFields: it is none.
-    """
-    try:
-        return json.loads(body, parse_constant=_refuse)
-    except json.JSONDecodeError as error:
-        raise InvalidFields([not_json(error.msg, error.pos + 1)]) from None
-    except UnicodeDecodeError as error:
-        raise InvalidFields([not_json(f"byte {error.start + 1} is no UTF-8")]) from None
-    except (ValueError, RecursionError):
-        raise InvalidFields(
-            [not_json("nested too deeply, or with a number that JSON has not")]
-        ) from None
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(constant)
 
 
 def bundle_body_schema() -> dict[str, Any]:

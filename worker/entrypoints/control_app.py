@@ -15,7 +15,6 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 import engine
 from worker.bootstrap import Services, build_local_sweep, build_sweep
 from worker.entrypoints import control_bundles, control_candles, control_estimate, control_events
-from worker.entrypoints.backtest_requests import InvalidFields
 from worker.entrypoints.bodies import MAX_CONFIG_BODY_BYTES
 from worker.entrypoints.bundle_requests import MAX_BUNDLE_BODY_BYTES
 from worker.entrypoints.caller_auth import machine_caller
@@ -34,7 +33,6 @@ from worker.entrypoints.problems import (
     BodyLimit,
     ProblemResponse,
     install_problem_handlers,
-    invalid_fields,
     problem_response,
 )
 from worker.entrypoints.security_headers import SecurityHeaders
@@ -161,10 +159,6 @@ def _add_probes(app: FastAPI, services: Services) -> None:
 
 
 def _install_error_answers(app: FastAPI) -> None:
-    @app.exception_handler(InvalidFields)
-    async def on_invalid_fields(_: Request, error: InvalidFields) -> ProblemResponse:
-        return invalid_fields(error.errors)
-
     @app.exception_handler(OutcomeUnknown)
     async def on_outcome_unknown(_: Request, __: OutcomeUnknown) -> ProblemResponse:
         return problem_response(

@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, Header, Path, Query, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 
 from worker.entrypoints.backtest_requests import BacktestList, body_schema
+from worker.entrypoints.bodies import require_json
 from worker.entrypoints.job_forms import JobForm, ResultForm, result_json
 from worker.entrypoints.security_headers import page_headers
 from worker.entrypoints.tracing import valid_traceparent
@@ -57,14 +59,17 @@ def backtests_router(backtests: UserBacktests, current_user: Callable[..., User]
             422: {"description": "Not valid: `errors` lists every wrong field."},
         },
     )
-    def submit(
+    async def submit(
+        request: Request,
         response: Response,
-        body: Annotated[Any, Body()] = None,
         user: User = as_user,
         idempotency_key: IdempotencyKey = None,
         traceparent: Annotated[str | None, Header(include_in_schema=False)] = None,
     ) -> JobForm:
-        job = backtests.submit(user, body, idempotency_key, valid_traceparent(traceparent))
+        require_json(request)
+        trace = valid_traceparent(traceparent)
+        body = await request.body()
+        job = await run_in_threadpool(backtests.submit, user, body, idempotency_key, trace)
         response.headers["Location"] = f"{PREFIX}/{job.job_id}"
         return JobForm.of(job)
 

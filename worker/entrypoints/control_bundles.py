@@ -1,17 +1,16 @@
 """The user's routes for bundles. Another user's bundle is not found."""
 
 from collections.abc import Callable
-from email.message import Message
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
+from worker.entrypoints.bodies import require_json
 from worker.entrypoints.bundle_forms import BundleForm, BundleList, VariantList, VariantResult
 from worker.entrypoints.bundle_requests import bundle_body_schema
 from worker.entrypoints.control_backtests import MAX_CURSOR, MAX_PAGE, IdempotencyKey
-from worker.entrypoints.problems import Problem
 from worker.entrypoints.tracing import valid_traceparent
 from worker.entrypoints.user_auth import User
 from worker.entrypoints.user_bundles import UserBundles
@@ -137,16 +136,3 @@ def bundles_router(bundles: UserBundles, current_user: Callable[..., User]) -> A
         return bundle
 
     return router
-
-
-def require_json(request: Request) -> None:
-    """Refuse a body that is not declared as JSON: a browser sends a form without asking anybody,
-    from any web page to a service on its visitor's machine.
-    """
-    header = Message()
-    header["content-type"] = request.headers.get("content-type", "")
-    subtype = header.get_content_subtype()
-    if header.get_content_maintype() != "application" or not (
-        subtype == "json" or subtype.endswith("+json")
-    ):
-        raise Problem(415, "Send the bundle with Content-Type: application/json.")

@@ -6,11 +6,10 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.concurrency import run_in_threadpool
 
 from worker.entrypoints.backtest_requests import EXAMPLES, NewBacktest
-from worker.entrypoints.bodies import described_body
+from worker.entrypoints.bodies import described_body, require_json
 from worker.entrypoints.bundle_examples import REQUESTS
 from worker.entrypoints.bundle_forms import EstimateForm
 from worker.entrypoints.bundle_requests import NewBundle
-from worker.entrypoints.control_bundles import require_json
 from worker.entrypoints.user_auth import User
 from worker.entrypoints.user_estimates import UserEstimates
 

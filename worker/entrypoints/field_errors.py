@@ -8,6 +8,14 @@ from engine.problems import expected, got
 _LONGEST_PATH = 200
 
 
+class InvalidFields(Exception):
+    """The request cannot be used: ``errors`` have ``path``, ``expected`` and ``got``."""
+
+    def __init__(self, errors: list[dict[str, Any]]) -> None:
+        super().__init__(f"{len(errors)} invalid field(s)")
+        self.errors = errors
+
+
 def field_errors(errors: Iterable[Mapping[str, Any]], *, skip: int = 0) -> list[dict[str, Any]]:
     """``path``, ``expected`` and ``got`` of each error as pydantic lists it.
 

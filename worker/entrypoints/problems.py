@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from worker.entrypoints.field_errors import field_errors
+from worker.entrypoints.field_errors import InvalidFields, field_errors
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +69,10 @@ def install_problem_handlers(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def on_invalid_request(_: Request, error: RequestValidationError) -> ProblemResponse:
         return invalid_fields(field_errors(error.errors(), skip=1))
+
+    @app.exception_handler(InvalidFields)
+    async def on_invalid_fields(_: Request, error: InvalidFields) -> ProblemResponse:
+        return invalid_fields(error.errors)
 
     @app.exception_handler(Exception)
     async def on_unexpected(request: Request, error: Exception) -> ProblemResponse:

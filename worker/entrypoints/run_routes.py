@@ -134,6 +134,12 @@ def _run(worker: Worker, seen: Snapshot) -> dict[str, Any]:
 def _compare(worker: Worker, seen: Snapshot) -> dict[str, Any]:
     """Whether a second run of a completed job gives the same."""
     _require_engine(seen.job)
+    if seen.job.is_chunk:
+        raise Problem(
+            409,
+            f"Job {seen.job.job_id} runs a part of bundle {seen.job.bundle_id}: run one of its "
+            "variants as a job to compare.",
+        )
     stored = worker.services.store.result(seen.job.job_id)
     if stored is None:
         raise Problem(409, f"Job {seen.job.job_id} has no stored result any more.")

@@ -2,8 +2,13 @@
 
 import gc
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+#: How long a thread that runs Python may keep others waiting. Kernels keep nobody waiting; what a
+#: run does around them would hold up a beat or a probe for Python's usual 5 ms, again and again.
+SWITCH_SECONDS = 0.001
 
 
 @contextmanager
@@ -11,9 +16,11 @@ def quick_start() -> Iterator[None]:
     """Import inside this what a server lives with until it ends.
 
     Nothing that is imported becomes garbage, so it is not searched for any, then or later. And no
-    kernel multiplies matrices: numpy need not start threads for that, one a processor.
+    kernel multiplies matrices: numpy need not start threads for that, one a processor. From here
+    on threads take turns every ``SWITCH_SECONDS``.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    sys.setswitchinterval(SWITCH_SECONDS)
     was_enabled = gc.isenabled()
     gc.disable()
     try:

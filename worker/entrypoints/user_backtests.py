@@ -8,11 +8,12 @@ from worker import logs
 from worker.bootstrap import Services
 from worker.entrypoints.backtest_requests import (
     BacktestList,
-    InvalidFields,
     config_errors,
     read_new_backtest,
 )
+from worker.entrypoints.bodies import parsed
 from worker.entrypoints.control_metrics import ControlMetrics
+from worker.entrypoints.field_errors import InvalidFields
 from worker.entrypoints.job_forms import JobSummary
 from worker.entrypoints.problems import Problem
 from worker.entrypoints.user_auth import User
@@ -55,7 +56,7 @@ class UserBacktests:
             services.store, services.admission, services.clock, check_config
         )
 
-    def submit(self, user: User, body: object, key: str | None, traceparent: str | None) -> Job:
+    def submit(self, user: User, body: bytes, key: str | None, traceparent: str | None) -> Job:
         """Store and admit the backtest in a request's body, and ring for it."""
         try:
             with logs.about(traceparent=traceparent):
@@ -137,12 +138,8 @@ class UserBacktests:
             self._ring(job, None)
         return cancelled.job
 
-    def _stored(self, user: User, body: object, key: str | None) -> Submitted:
-        if isinstance(body, bytes):
-            # Read as JSON all the same, any web page could submit to a service on its visitor's
-            # machine: a browser asks nobody before it sends a form.
-            raise Problem(415, "Send the backtest with Content-Type: application/json.")
-        asked = read_new_backtest(body, self._check_config)
+    def _stored(self, user: User, body: bytes, key: str | None) -> Submitted:
+        asked = read_new_backtest(parsed(body), self._check_config)
         new = NewJob(
             user_id=user.user_id,
             config_used=asked.config_used,

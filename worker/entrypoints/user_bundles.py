@@ -6,7 +6,7 @@ from typing import Any
 
 import engine
 from worker.bootstrap import Services
-from worker.entrypoints.backtest_requests import InvalidFields
+from worker.entrypoints.bodies import parsed
 from worker.entrypoints.bundle_forms import (
     BundleForm,
     BundleList,
@@ -19,10 +19,10 @@ from worker.entrypoints.bundle_requests import (
     NewBundle,
     asked_bundle,
     bundle_errors,
-    parsed,
     read_new_bundle,
 )
 from worker.entrypoints.control_metrics import ControlMetrics
+from worker.entrypoints.field_errors import InvalidFields
 from worker.entrypoints.problems import Problem
 from worker.entrypoints.user_auth import User
 from worker.jobs.bundle import Bundle, KeepResults

@@ -4,15 +4,16 @@ import math
 
 import engine
 from worker.bootstrap import Services
-from worker.entrypoints.backtest_requests import InvalidFields, config_errors, read_new_backtest
+from worker.entrypoints.backtest_requests import config_errors, read_new_backtest
+from worker.entrypoints.bodies import parsed
 from worker.entrypoints.bundle_forms import EstimateForm
 from worker.entrypoints.bundle_requests import (
     BASE_CONFIG,
     asked_bundle,
     bundle_errors,
-    parsed,
     read_new_bundle,
 )
+from worker.entrypoints.field_errors import InvalidFields
 from worker.entrypoints.user_auth import User
 from worker.jobs.errors import JobFailure
 from worker.jobs.variants import VariantSource

@@ -69,8 +69,8 @@ def cancel_bundle(services: "Services", bundle_id: str, *, as_json: bool) -> boo
 
 def _submitted(services: "Services", body: dict[str, Any]) -> "Bundle":
     """The bundle, expanded. Raises ``Failed`` with every field of the file that is wrong."""
-    from worker.entrypoints.backtest_requests import InvalidFields
     from worker.entrypoints.bundle_requests import asked_bundle, read_new_bundle
+    from worker.entrypoints.field_errors import InvalidFields
     from worker.services.bundles.submission import BundleSubmission
 
     try:
