@@ -1,5 +1,6 @@
 """A chunk job from its claim to its end, with the real engine: rows, kept results, ways to stop."""
 
+import random
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from engine.sweeps.overrides import overridden
 from tests.support.bundle_runs import GRID, Workshop, a_bundle, open_workshop
 from tests.support.markets import config, walk
 from tests.support.random_variants import random_signal_variants
+from tests.support.random_wheels import random_parameters
 from worker.jobs.bundle import Bundle, KeepResults
 from worker.jobs.errors import ErrorCode, JobFailure, StoreUnavailable
 from worker.jobs.job import Job
@@ -64,16 +66,26 @@ def test_each_chunk_runs_its_own_variants(workshop: Workshop) -> None:
     assert [row for job in jobs for row in workshop.rows(job)] == whole
 
 
-def test_rows_equal_the_single_jobs(tmp_path: Path) -> None:
+@pytest.mark.parametrize("seed", [11, 12, 13])
+def test_rows_equal_the_single_jobs(tmp_path: Path, seed: int) -> None:
     """Whatever the strategy: the metrics and the digest of a job with the variant's config."""
-    base, variants = random_signal_variants(11, 60)
-    base = {**base, "symbol": "SPY"}
-    variants += [{"strategyId": "wheel", "parameters": {}, "startingCapital": 50_000}]
-    workshop = open_workshop(tmp_path, walk(900, 3))
+    base, variants = random_signal_variants(seed, 60)
+    chance = random.Random(seed)
+    wheels = [random_parameters(chance) for _ in range(15)]
+    variants += [
+        {"strategyId": "wheel", "parameters": wheel, "startingCapital": 50_000, "symbol": "SPY"}
+        for wheel in wheels
+    ]
+    sleeves = [{"weight": 0.4, "config": {"strategyId": name}} for name in ("rsi", "wheel")]
+    variants.append({"strategyId": "portfolio", "parameters": {"sleeves": sleeves}})
+    chance.shuffle(variants)
+    vix = walk(900, 6, symbol="VIX", volatility=0.01)
+    workshop = open_workshop(tmp_path, walk(900, seed), vix)
     bundle = a_bundle(base_config=base, variants=variants, keep_results=KeepResults.NONE)
-    (job,) = workshop.run(bundle, len(variants))
+    jobs = workshop.run(bundle, len(variants), 40)
+    rows = [row for job in jobs for row in workshop.rows(job)]
     compared = 0
-    for row, overrides in zip(workshop.rows(job), variants, strict=True):
+    for row, overrides in zip(rows, variants, strict=True):
         if row["errorCode"] is not None:
             with pytest.raises(ConfigError) as refused:
                 parse_config(overridden(base, overrides))
@@ -86,7 +98,21 @@ def test_rows_equal_the_single_jobs(tmp_path: Path) -> None:
         }
         assert row["summaryDigest"] == single.summary_digest
         compared += 1
-    assert compared > 40
+    assert compared > 45
+
+
+def test_rows_have_the_cycles_of_each_regime(workshop: Workshop) -> None:
+    bundle = a_bundle()
+    (job,) = workshop.run(bundle, 8)
+    for row, overrides in zip(workshop.rows(job)[:6], overrides_of(bundle), strict=False):
+        result = workshop.worker.backtesting.run(overridden(bundle.base_config, overrides))
+        single = result.to_document()
+        for regime in ("uptrend", "downtrend", "sideways"):
+            own = [cycle for cycle in single["cycles"] if cycle["completed"]]
+            counted = sum(cycle["dominantRegime"] == regime for cycle in own)
+            assert row[f"{regime}Cycles"] == counted
+            expected = single[f"{regime}AvgCycleReturn"]
+            assert row[f"{regime}AvgCycleReturn"] == pytest.approx(expected, abs=1e-12)
 
 
 def test_variants_may_need_candles_of_their_own(tmp_path: Path) -> None:
