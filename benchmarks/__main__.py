@@ -5,12 +5,13 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 from benchmarks import beats, cold_start, options, single_run
-from benchmarks.targets import Row, table
+from benchmarks.targets import Row, summary, table
 
 Measure = Callable[[], Sequence[Row]]
 
@@ -20,10 +21,10 @@ def groups(directory: Path) -> dict[str, Measure]:
     return {
         "single": lambda: [single_run.against_c(directory)],
         "vectorbt": lambda: [
-            single_run.against_vectorbt(10_000, 200.0, 600.0),
-            single_run.against_vectorbt(1_000_000, 30.0, 60.0, rounds=5),
+            *single_run.against_vectorbt(10_000, 200.0, 600.0),
+            *single_run.against_vectorbt(1_000_000, 30.0, 60.0, rounds=5),
         ],
-        "backtesting": lambda: [single_run.against_backtesting()],
+        "backtesting": single_run.against_backtesting,
         "sweep": _sweep_rows,
         "options": lambda: [options.prices(), options.wheel_days()],
         "beats": lambda: [beats.beside_a_run()],
@@ -38,11 +39,17 @@ def _sweep_rows() -> Sequence[Row]:
     return sweep_rows.rows()
 
 
-def measured(chosen: dict[str, Measure]) -> Iterator[Row]:
-    """The rows as they come; what is being measured is told on standard error."""
+def measured(chosen: dict[str, Measure]) -> list[Row]:
+    """All rows; each group's are printed when it is finished."""
+    rows: list[Row] = []
     for name, measure in chosen.items():
-        print(f"measuring {name} …", file=sys.stderr)
-        yield from measure()
+        began = time.perf_counter()
+        print(f"measuring {name} …", file=sys.stderr, flush=True)
+        found = measure()
+        seconds = time.perf_counter() - began
+        print(f"{name}, measured in {seconds:.0f} s\n{table(found)}\n", flush=True)
+        rows.extend(found)
+    return rows
 
 
 def main() -> None:
@@ -51,16 +58,25 @@ def main() -> None:
     arguments = parser.parse_args()
     if find_spec("vectorbt") is None:
         parser.error("the peers are not installed: pip install -e '.[dev,oracles]', or make bench")
+    # backtesting.py would draw a bar for every run.
+    os.environ["TQDM_DISABLE"] = "1"
     with tempfile.TemporaryDirectory() as directory:
         every = groups(Path(directory))
         unknown = sorted(set(arguments.only or ()) - set(every))
         if unknown:
             parser.error(f"no group {', '.join(unknown)}; there are {', '.join(every)}")
-        rows = list(measured({name: every[name] for name in arguments.only or every}))
+        print(_machine(), flush=True)
+        rows = measured({name: every[name] for name in arguments.only or every})
+    print(f"All targets\n{table(rows)}\n\n{summary(rows)}")
+    print(_machine())
+
+
+def _machine() -> str:
     load = ", ".join(f"{load:.1f}" for load in os.getloadavg())
-    print(f"{platform.machine()}, {os.cpu_count()} processors, Python "
-          f"{platform.python_version()}, load {load}\n")  # fmt: skip
-    print(table(rows))
+    return (
+        f"{platform.machine()}, {os.cpu_count()} processors, "
+        f"Python {platform.python_version()}, load {load}\n"
+    )
 
 
 if __name__ == "__main__":

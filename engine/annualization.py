@@ -5,6 +5,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from engine._jit import kernel
 from engine.timeframes import DAY, HOUR, TIMEFRAMES, Timeframe
 
 SESSION_DAYS = 252
@@ -16,19 +17,21 @@ FEWEST_BARS = 14
 ONE_IN = 20
 #: 1970-01-01 was a Thursday, so Saturdays are the days 2, 9, 16, … since then.
 _SATURDAY = 2
-#: Bars that are looked at together.
-_PIECE_BARS = 65_536
 
 
 def trades_around_the_clock(times: NDArray[np.int64]) -> bool:
     """Whether more than one bar in twenty opens on a Saturday (UTC)."""
     if len(times) < FEWEST_BARS:
         return False
-    saturdays = 0
-    for first in range(0, len(times), _PIECE_BARS):
-        piece = times[first : first + _PIECE_BARS]
-        saturdays += int(np.count_nonzero(piece // DAY % 7 == _SATURDAY))
-    return bool(saturdays * ONE_IN > len(times))
+    return bool(_saturdays(times) * ONE_IN > len(times))
+
+
+@kernel
+def _saturdays(times: NDArray[np.int64]) -> int:
+    found = 0
+    for i in range(np.uint64(0), np.uint64(len(times))):
+        found += times[i] // DAY % 7 == _SATURDAY
+    return found
 
 
 def bars_per_year(

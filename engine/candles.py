@@ -15,7 +15,7 @@ from engine.errors import DataError
 PRICE_COLUMNS = ("open", "high", "low", "close")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
-_PART_BARS = 65_536
+_PART_BARS = 8_192
 
 
 def to_milliseconds(moment: datetime) -> int:
@@ -184,10 +184,11 @@ class Candles:
         digest = hashlib.sha256()
         for part in _parts(self.times):
             digest.update(part.astype("<i8", copy=False).data)
+        plain = np.empty(min(len(self), _PART_BARS), "<f8")
         for name in (*PRICE_COLUMNS, "volume"):
             for part in _parts(getattr(self, name)):
                 # Adding 0.0 makes -0.0 and 0.0 one value.
-                digest.update((part + 0.0).astype("<f8", copy=False).data)
+                digest.update(np.add(part, 0.0, out=plain[: len(part)]).data)
         return f"sha256:{digest.hexdigest()}"
 
 

@@ -5,7 +5,8 @@ on simple returns that start from the starting capital. What it gives as NaN or 
 """
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,8 +91,8 @@ def metrics_of(
     """Every metric of a run of at least one bar."""
     equity = simulation.equity
     returns = simple_returns(equity, starting_capital)
-    _, mean_square, longest = drawdowns(equity, market.times, starting_capital)
-    curve = curve_of_simulation(simulation, market.times, starting_capital)
+    deepest, mean_square, longest = drawdowns(equity, market.times, starting_capital)
+    curve = curve_of_simulation(simulation, market.times, starting_capital, returns, deepest)
     summary = sweep_metrics(curve, starting_capital, bars_per_year)
     varies = curve.varies
     alpha, beta = _against(market.close, returns, bars_per_year) if varies else (None, None)
@@ -101,7 +102,7 @@ def metrics_of(
     trade_returns = simulation.trades.trade_return[closed]
     count = len(trade_returns)
     return FullMetrics(
-        **asdict(summary),
+        **figures_of(summary),
         max_drawdown_days=longest / DAY,
         open_trade_count=len(simulation.trades) - count,
         avg_trade_return=known(sum_of(trade_returns) / count) if count else None,
@@ -161,11 +162,19 @@ def curve_of(
     holds_position: NDArray[np.bool_],
     pnl: NDArray[np.float64],
     fees_paid: float,
+    returns: NDArray[np.float64] | None = None,
+    deepest: float | None = None,
 ) -> Curve:
-    """The sums of an account of at least one bar; ``pnl`` is that of its closed trades."""
-    returns = simple_returns(equity, starting_capital)
+    """The sums of an account of at least one bar; ``pnl`` is that of its closed trades.
+
+    ``returns`` and ``deepest``: the equity's simple returns and its deepest drawdown, for those
+    who have them.
+    """
+    if returns is None:
+        returns = simple_returns(equity, starting_capital)
+    if deepest is None:
+        deepest, _, _ = drawdowns(equity, times, starting_capital)
     mean, deviation, downside, growth = moments(returns)
-    deepest, _, _ = drawdowns(equity, times, starting_capital)
     won, lost = gains_and_losses(pnl)
     return Curve(
         bars=len(equity),
@@ -188,9 +197,13 @@ def curve_of(
 
 
 def curve_of_simulation(
-    simulation: Simulation, times: NDArray[np.int64], starting_capital: float
+    simulation: Simulation,
+    times: NDArray[np.int64],
+    starting_capital: float,
+    returns: NDArray[np.float64] | None = None,
+    deepest: float | None = None,
 ) -> Curve:
-    """The sums of a finished simulation."""
+    """The sums of a finished simulation; ``returns`` and ``deepest`` as for :func:`curve_of`."""
     return curve_of(
         equity=simulation.equity,
         times=times,
@@ -198,7 +211,14 @@ def curve_of_simulation(
         holds_position=simulation.holds_position,
         pnl=simulation.trades.pnl[_closed(simulation.trades)],
         fees_paid=simulation.fees_paid,
+        returns=returns,
+        deepest=deepest,
     )
+
+
+def figures_of(metrics: Any) -> dict[str, Any]:
+    """A dataclass's figures by name; unlike ``asdict`` it copies none of them."""
+    return {one.name: getattr(metrics, one.name) for one in fields(metrics)}
 
 
 def sweep_metrics(curve: Curve, starting_capital: float, bars_per_year: float) -> SweepMetrics:

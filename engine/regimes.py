@@ -51,14 +51,12 @@ class Segments:
 
 def regimes_of(close: NDArray[np.float64], rule: RegimeRule) -> NDArray[np.int64]:
     """The :class:`Regime` of every bar."""
-    regimes = np.full(len(close), Regime.NONE, dtype=np.int64)
-    if len(close) <= rule.lookback:
-        return regimes
-    change = close[rule.lookback :] / close[: -rule.lookback] - 1.0
-    known = np.full(len(change), Regime.SIDEWAYS, dtype=np.int64)
-    known[change <= rule.down_threshold] = Regime.DOWNTREND
-    known[change >= rule.up_threshold] = Regime.UPTREND
-    regimes[rule.lookback :] = known
+    # Imported here: reading a config needs no kernel.
+    from engine.regime_kernels import write_regimes
+
+    regimes = np.empty(len(close), np.int64)
+    lookback = min(rule.lookback, len(close))
+    write_regimes(close, lookback, rule.up_threshold, rule.down_threshold, regimes)
     return regimes
 
 
@@ -78,17 +76,8 @@ def dominant_regimes(
 
     Of regimes with equally many bars, the one seen last. ``NONE`` where no bar has a regime.
     """
-    best = np.full(len(start), Regime.NONE, dtype=np.int64)
-    best_count = np.zeros(len(start), dtype=np.int64)
-    best_last = np.full(len(start), -1, dtype=np.int64)
-    bars = np.arange(len(regimes))
-    for regime in REGIMES:
-        is_regime = regimes == regime
-        seen = np.concatenate(([0], np.cumsum(is_regime)))
-        count = seen[end + 1] - seen[start]
-        last = np.maximum.accumulate(np.where(is_regime, bars, -1))[end]
-        wins = (count > best_count) | ((count == best_count) & (count > 0) & (last > best_last))
-        best[wins] = regime
-        best_count[wins] = count[wins]
-        best_last[wins] = last[wins]
-    return best
+    from engine.regime_kernels import write_dominant
+
+    dominant = np.empty(len(start), np.int64)
+    write_dominant(regimes, start, end, dominant)
+    return dominant

@@ -1,7 +1,7 @@
 """From an account bar by bar to the result that clients read."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from engine.cycles import CycleColumns, averages, describe
 from engine.dates import check_times, time_strings
 from engine.lists import Chosen, LazyList
-from engine.metrics import Market, metrics_of
+from engine.metrics import Market, figures_of, metrics_of
 from engine.regimes import Regime, RegimeRule, Segments, regimes_of, segments_of
 from engine.result import (
     BacktestResult,
@@ -162,7 +162,7 @@ def _segments(segments: Segments, times: NDArray[np.int64], chosen: Chosen) -> l
 def _metrics(run: Run) -> Metrics:
     figures = metrics_of(run.simulation, run.market, run.starting_capital, run.bars_per_year)
     wheel = run.simulation.wheel
-    return Metrics(**asdict(figures), **(asdict(wheel) if wheel else {}))
+    return Metrics(**figures_of(figures), **(figures_of(wheel) if wheel else {}))
 
 
 def _trades(

@@ -1,14 +1,15 @@
 """The benchmarks run, and their peers compute what the engine computes. No time is asserted."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks import beats, options, single_run, sweep_rows
-from benchmarks.__main__ import groups, main
-from benchmarks.targets import Row, duration, medians, table
+from benchmarks.__main__ import groups, main, measured
+from benchmarks.targets import Row, duration, medians, summary, table
 from engine.fills import FillRules, simulate_fills
 
 needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
@@ -43,6 +44,21 @@ def test_a_row_knows_whether_it_meets_its_target(
     assert row(figure, at_most=at_most).verdict == verdict
 
 
+def test_a_row_without_a_target_has_no_verdict() -> None:
+    only_there = replace(row(2.0, at_most=True), target=None, stretch=None)
+    assert only_there.verdict == ""
+    assert "≤" not in table([only_there])
+    assert summary([only_there]) == "0 of 0 targets reached, 0 of them with the stretch."
+
+
+def test_the_summary_counts_and_names_what_was_missed() -> None:
+    rows = [row(0.5, at_most=True), row(1.5, at_most=True), row(9.0, at_most=True)]
+    assert summary(rows).splitlines() == [
+        "2 of 3 targets reached, 1 of them with the stretch.",
+        "Missed: a thing.",
+    ]
+
+
 def test_the_table_says_all_of_a_row() -> None:
     made_of = ["4", ":", "2"]
     lines = table([row(1.5, at_most=True), row(12_345.0, at_most=False)]).splitlines()
@@ -61,7 +77,7 @@ def test_durations(seconds: float, text: str) -> None:
 
 def test_calls_take_turns_after_a_first_one() -> None:
     called: list[str] = []
-    took = medians(2, {"a": lambda: called.append("a"), "b": lambda: called.append("b")})
+    took = medians(2, {"a": lambda: called.append("a"), "b": lambda: called.append("b")}, turn=0.0)
     assert "".join(called) == "ababab"
     assert sorted(took) == ["a", "b"]
 
@@ -87,7 +103,7 @@ def test_the_loop_in_c_gives_the_engine_s_bits(tmp_path: Path, rules: FillRules)
 def test_backtesting_trades_the_engine_s_trades() -> None:
     """vectorbt is left out: it compiles for a minute. test_oracle_vectorbt.py holds it."""
     candles = single_run.market(1_500)
-    ours = single_run.our_run(single_run.cross_config(), candles)
+    ours = single_run.our_account(single_run.cross_config(), candles)
     theirs = single_run.backtesting_run(candles)()
     entries = theirs["_trades"]["EntryBar"].to_numpy()
     assert len(entries) > 30
@@ -101,7 +117,7 @@ def test_the_prices_of_options_agree() -> None:
 
 def test_each_row_can_be_measured(tmp_path: Path) -> None:
     rows = [
-        single_run.against_backtesting(500, rounds=1),
+        *single_run.against_backtesting(500, rounds=1),
         options.prices(500, rounds=1),
         options.wheel_days(500, rounds=1),
         beats.beside_a_run(500, samples=3),
@@ -117,6 +133,26 @@ def test_each_row_of_the_sweep_can_be_measured() -> None:
     rows = sweep_rows.rows(20, 3_000, with_vectorbt=False)
     assert len(rows) == 5
     assert all(np.isfinite(row.figure) for row in rows)
+
+
+def test_a_turn_lasts_as_long_as_it_says() -> None:
+    called: list[str] = []
+    medians(1, {"a": lambda: called.append("a")}, turn=0.01)
+    assert len(called) > 100
+
+
+def test_each_group_is_printed_when_it_is_finished(capsys: pytest.CaptureFixture[str]) -> None:
+    said: list[str] = []
+
+    def second() -> list[Row]:
+        said.append(capsys.readouterr().out)
+        return [row(1.5, at_most=True)]
+
+    rows = measured({"first": lambda: [row(0.5, at_most=True)], "second": second})
+    assert [one.verdict for one in rows] == ["stretch", "reached"]
+    assert said[0].startswith("first, measured in ")
+    assert "0.5×" in said[0]
+    assert capsys.readouterr().out.startswith("second, measured in ")
 
 
 def test_the_command_knows_its_groups(tmp_path: Path) -> None:

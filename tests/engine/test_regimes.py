@@ -47,6 +47,11 @@ def test_too_few_bars_have_no_regime(bars: int) -> None:
     assert len(segments_of(found)) == 0
 
 
+def test_a_lookback_of_any_length_may_be_asked_for() -> None:
+    regimes = regimes_of(np.array([1.0, 2.0]), RegimeRule(lookback=10**30))
+    assert regimes.tolist() == [Regime.NONE, Regime.NONE]
+
+
 def test_equal_neighbours_are_one_segment() -> None:
     found = np.array([NONE, NONE, UP, UP, FLAT, UP], dtype=np.int64)
     segments = segments_of(found)
