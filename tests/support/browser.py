@@ -52,7 +52,9 @@ class Browser:
         )
         self._server.wait_until(self._answers)
         self._session = f"/session/{self._begin(chromium)}"
-        self._call("POST", "/timeouts", {"script": BOUND_SECONDS * 1000, "implicit": 10_000})
+        self._call(
+            "POST", "/timeouts", {"script": BOUND_SECONDS * 1000, "implicit": BOUND_SECONDS * 1000}
+        )
 
     def goto(self, url: str) -> None:
         """Load a page; what the windows before it logged is forgotten."""
