@@ -9,6 +9,12 @@ import pytest
 from sqlalchemy import update
 
 from tests.contract.conftest import STORES
+from tests.support.bundles import (
+    an_expanded_bundle,
+    claim_chunk,
+    finish_chunk,
+    read_bundle,
+)
 from tests.support.clocks import TickingClock
 from tests.support.jobs import WANTED, a_running_job, an_admitted_job, claim_best, finish, read
 from worker.adapters.firestore import FirestoreJobStore
@@ -16,20 +22,23 @@ from worker.adapters.memory import MemoryJobStore
 from worker.adapters.sql import SqlJobStore
 from worker.adapters.sql.tables import results as results_table
 from worker.jobs import transitions
+from worker.jobs.bundle import BundleChange
 from worker.jobs.errors import ErrorCode
 from worker.jobs.job import JobChange
+from worker.jobs.lease import SERVER_TIME
+from worker.jobs.retention import CHUNK_RETENTION
 from worker.jobs.states import JobStatus
-from worker.ports import JobStore
+from worker.ports import Store
 
-KEPT = timedelta(days=30)
+KEPT = timedelta(days=7)
 #: The stores that do not forget by themselves.
 FORGETFUL = STORES[:3]
 
 
 @pytest.fixture(params=STORES)
-def keeping(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[JobStore]:
-    """An empty store that keeps ended jobs for 30 days."""
-    store: JobStore
+def keeping(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """An empty store that keeps ended jobs for a week."""
+    store: Store
     if request.param == "memory":
         store = MemoryJobStore(TickingClock(), KEPT)
     elif request.param == "sqlite":
@@ -45,7 +54,7 @@ def keeping(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[JobStore
     store.close()
 
 
-def test_a_completed_job_and_its_result_expire_together(keeping: JobStore) -> None:
+def test_a_completed_job_and_its_result_expire_together(keeping: Store) -> None:
     done = finish(keeping, a_running_job(keeping)).job
 
     stored = read(keeping, "j1").job
@@ -57,14 +66,37 @@ def test_a_completed_job_and_its_result_expire_together(keeping: JobStore) -> No
     assert abs(stored.expire_at - stored.completed_at - KEPT) < timedelta(minutes=1)
 
 
-def test_a_failed_job_expires(keeping: JobStore) -> None:
+def test_a_bundle_expires_and_its_chunk_jobs_outlive_it(keeping: Store) -> None:
+    """The first of them may end long before the last."""
+    seen = an_expanded_bundle(keeping, size=6)
+    running = claim_chunk(keeping)
+    finish_chunk(keeping, running, completed=6, failed=0)
+    ended = keeping.commit_bundle(
+        seen, BundleChange(status=JobStatus.COMPLETED, completed_at=SERVER_TIME)
+    ).bundle
+
+    stored = read_bundle(keeping).bundle
+    (chunk,) = keeping.chunk_jobs("b1")
+    result = keeping.result(chunk.job_id)
+    assert stored.expire_at is not None
+    assert stored.expire_at == ended.expire_at
+    assert stored.completed_at is not None
+    assert abs(stored.expire_at - stored.completed_at - KEPT) < timedelta(minutes=1)
+    assert chunk.expire_at is not None
+    assert chunk.completed_at is not None
+    assert abs(chunk.expire_at - chunk.completed_at - CHUNK_RETENTION) < timedelta(minutes=1)
+    assert result is not None
+    assert result.expire_at == chunk.expire_at
+
+
+def test_a_failed_job_expires(keeping: Store) -> None:
     seen = keeping.create(an_admitted_job("j1"))
     keeping.commit(seen, transitions.reject(seen.job, ErrorCode.CANCELLED, "No."))
 
     assert read(keeping, "j1").job.expire_at is not None
 
 
-def test_one_that_ends_instead_of_being_claimed_does_too(keeping: JobStore) -> None:
+def test_one_that_ends_instead_of_being_claimed_does_too(keeping: Store) -> None:
     keeping.create(an_admitted_job("j1"))
 
     keeping.take_best(WANTED, lambda seen: transitions.reject(seen.job, ErrorCode.CANCELLED, "No."))
@@ -72,14 +104,14 @@ def test_one_that_ends_instead_of_being_claimed_does_too(keeping: JobStore) -> N
     assert read(keeping, "j1").job.expire_at is not None
 
 
-def test_a_job_that_goes_on_does_not(keeping: JobStore) -> None:
+def test_a_job_that_goes_on_does_not(keeping: Store) -> None:
     running = a_running_job(keeping)
     keeping.commit(running, transitions.release(running.job, running.job.hold()))
 
     assert read(keeping, "j1").job.expire_at is None
 
 
-def test_a_replay_takes_the_end_back(keeping: JobStore) -> None:
+def test_a_replay_takes_the_end_back(keeping: Store) -> None:
     seen = keeping.create(an_admitted_job("j1"))
     failed = keeping.commit(seen, transitions.reject(seen.job, ErrorCode.ENGINE_ERROR, "No."))
 
@@ -89,11 +121,11 @@ def test_a_replay_takes_the_end_back(keeping: JobStore) -> None:
     assert read(keeping, "j1").job.expire_at is None
 
 
-def test_without_a_retention_nothing_expires(store: JobStore) -> None:
+def test_without_a_retention_nothing_expires(store: Store) -> None:
     assert finish(store, a_running_job(store)).job.expire_at is None
 
 
-def expire(store: JobStore, job_id: str, ago: timedelta) -> None:
+def expire(store: Store, job_id: str, ago: timedelta) -> None:
     """Let the retention of an ended job have run out that long ago."""
     seen = read(store, job_id)
     store.commit(seen, JobChange(expire_at=seen.read_at - ago))
@@ -110,7 +142,7 @@ def expire(store: JobStore, job_id: str, ago: timedelta) -> None:
 
 
 @pytest.mark.parametrize("store", FORGETFUL, indirect=True)
-def test_a_result_goes_when_it_has_expired_and_the_record_a_week_later(store: JobStore) -> None:
+def test_a_result_goes_when_it_has_expired_and_the_record_a_week_later(store: Store) -> None:
     for number in range(3):
         finish(store, a_running_job(store, f"j{number}"))
     expire(store, "j0", timedelta(days=8))
@@ -125,7 +157,7 @@ def test_a_result_goes_when_it_has_expired_and_the_record_a_week_later(store: Jo
 
 
 @pytest.mark.parametrize("store", FORGETFUL, indirect=True)
-def test_no_more_goes_at_once_than_asked_for(store: JobStore) -> None:
+def test_no_more_goes_at_once_than_asked_for(store: Store) -> None:
     for number in range(3):
         seen = store.create(an_admitted_job(f"j{number}"))
         failed = transitions.reject(seen.job, ErrorCode.CANCELLED, "No.")
@@ -136,7 +168,7 @@ def test_no_more_goes_at_once_than_asked_for(store: JobStore) -> None:
 
 
 @pytest.mark.parametrize("store", FORGETFUL, indirect=True)
-def test_a_job_that_is_to_run_again_stays(store: JobStore) -> None:
+def test_a_job_that_is_to_run_again_stays(store: Store) -> None:
     done = finish(store, a_running_job(store))
     store.commit(
         done, JobChange(status=JobStatus.QUEUED, expire_at=done.read_at - timedelta(days=8))
@@ -149,7 +181,24 @@ def test_a_job_that_is_to_run_again_stays(store: JobStore) -> None:
 
 
 @pytest.mark.parametrize("store", FORGETFUL, indirect=True)
-def test_without_a_retention_nothing_goes(store: JobStore) -> None:
+def test_the_record_of_a_bundle_goes_a_week_after_it_has_expired(store: Store) -> None:
+    for bundle_id, status, days in (
+        ("over", JobStatus.COMPLETED, 8),
+        ("readable", JobStatus.COMPLETED, 1),
+        ("running", JobStatus.RUNNING, 8),
+    ):
+        seen = an_expanded_bundle(store, bundle_id)
+        expire_at = seen.read_at - timedelta(days=days)
+        store.commit_bundle(seen, BundleChange(status=status, expire_at=expire_at))
+
+    assert store.purge(limit=10) == 1
+    assert store.get_bundle("over") is None
+    assert read_bundle(store, "readable").bundle.expire_at is not None
+    assert read_bundle(store, "running").bundle.status is JobStatus.RUNNING
+
+
+@pytest.mark.parametrize("store", FORGETFUL, indirect=True)
+def test_without_a_retention_nothing_goes(store: Store) -> None:
     finish(store, a_running_job(store))
     assert store.purge(limit=10) == 0
     assert store.result("j1") is not None
@@ -157,7 +206,7 @@ def test_without_a_retention_nothing_goes(store: JobStore) -> None:
 
 @pytest.mark.emulator
 @pytest.mark.parametrize("store", ["firestore"], indirect=True)
-def test_firestore_forgets_by_itself(store: JobStore) -> None:
+def test_firestore_forgets_by_itself(store: Store) -> None:
     done = finish(store, a_running_job(store))
     store.commit(done, JobChange(expire_at=done.read_at - timedelta(days=8)))
     assert store.purge(limit=10) == 0

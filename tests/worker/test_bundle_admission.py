@@ -9,12 +9,12 @@ import pytest
 
 import engine
 from tests.support.bundle_house import House, open_house
-from tests.support.bundles import ROWS
+from tests.support.bundles import ROWS, read_bundle
 from tests.support.clocks import TickingClock
 from tests.support.control import CONFIG
 from tests.support.jobs import ADMITTED_AT, an_admitted_job
 from worker.adapters.memory import MemoryJobStore
-from worker.jobs.bundle import KeepResults
+from worker.jobs.bundle import BundleChange, KeepResults
 from worker.jobs.chunks import Chunk
 from worker.jobs.errors import ErrorCode, JobFailure
 from worker.jobs.states import JobStatus
@@ -91,6 +91,17 @@ class TestRefusals:
 
     def test_one_that_is_cancelled_already(self, house: House) -> None:
         assert refused(house, cancel_requested=True)[0] is ErrorCode.CANCELLED
+
+    def test_one_that_somebody_set_back_after_it_had_run(self, house: House) -> None:
+        house.expand()
+        house.run()
+        ended = read_bundle(house.store)
+        house.store.commit_bundle(ended, BundleChange(status=JobStatus.QUEUED))
+        assert house.swept() == {"unexpanded_bundles": 1}
+        bundle = house.bundle()
+        assert (bundle.status, bundle.error_code) == (JobStatus.FAILED, ErrorCode.INVALID_CONFIG)
+        assert bundle.error_message == "A bundle runs once: make a new one of it."
+        assert len(house.rows()) == 6
 
     def test_a_list_of_variants_that_is_gone(self, house: House) -> None:
         gone = replace(ROWS, uri=f"{house.artifacts.put('x/y', {'a': [1]}).uri}.gone")

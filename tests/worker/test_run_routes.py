@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 import engine
+from tests.support.bundles import an_expanded_bundle, claim_chunk, finish_chunk
 from tests.support.jobs import CONFIG, a_job, a_running_job, finish
 from tests.support.workers import (
     ScriptedResult,
@@ -189,6 +190,16 @@ def test_force_does_not_compare_with_what_another_engine_version_gave() -> None:
     assert answer.json()["errorCode"] == "UNSUPPORTED_ENGINE_VERSION"
     assert "0.9.0" in answer.json()["detail"]
     assert engine.ENGINE_VERSION in answer.json()["detail"]
+    assert parts.engine.runs == 0
+
+
+def test_force_does_not_compare_a_part_of_a_bundle() -> None:
+    parts = make_worker()
+    an_expanded_bundle(parts.store)
+    ended = finish_chunk(parts.store, claim_chunk(parts.store), completed=2, failed=0)
+    answer = run(parts, ended.job.job_id, force=True)
+    assert answer.status_code == 409
+    assert "part of bundle b1" in answer.json()["detail"]
     assert parts.engine.runs == 0
 
 

@@ -34,6 +34,9 @@ from worker.services.quotas import Quotas
 #: So many variants, evenly spread, are looked at for a mistake that all of them share.
 PROBES = 10
 
+#: Somebody set the status of a bundle back by hand.
+RUN_BEFORE = "A bundle runs once: make a new one of it."
+
 ReadVariants = Callable[[Bundle], VariantSource]
 
 
@@ -68,6 +71,8 @@ class BundleAdmission:
         """
         if bundle.cancel_requested:
             raise JobFailure(ErrorCode.CANCELLED, bundle_transitions.CANCELLED_MESSAGE)
+        if bundle.chunks is not None:
+            raise JobFailure(ErrorCode.INVALID_CONFIG, RUN_BEFORE)
         if not bundle.user_id or not bundle.user_id.strip():
             raise JobFailure(ErrorCode.MISSING_USER, "The bundle has no userId.")
         if bundle.defects:
