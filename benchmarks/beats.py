@@ -1,21 +1,22 @@
-"""How late a beat comes that is due while the same process computes."""
+"""How late a beat comes that is due while the same process computes, as a worker does."""
 
+import sys
 import threading
 import time
+from collections.abc import Callable
+
+import numpy as np
 
 import engine
 from benchmarks.single_run import CAPITAL, YEAR_OF_MINUTES, market
 from benchmarks.targets import Row, duration
+from worker.entrypoints.starting import SWITCH_SECONDS
 
 PERIOD = 0.005
 
 
-def delays(bars: int, samples: int) -> list[float]:
-    """Seconds that each of ``samples`` waits took too long, in order of their length.
-
-    Meanwhile another thread runs backtests with stops one after another, and takes the digest of
-    each.
-    """
+def backtests(bars: int) -> Callable[[Callable[[], bool]], object]:
+    """Runs a backtest with stops and takes its digest, until it is told to stop."""
     candles = market(bars)
     config = engine.parse_config(
         {
@@ -30,18 +31,35 @@ def delays(bars: int, samples: int) -> list[float]:
         }
     )
     engine.run_backtest(config, candles)
+
+    def run(should_stop: Callable[[], bool]) -> object:
+        try:
+            return engine.run_backtest(config, candles, should_stop=should_stop).result_digest
+        except engine.Stopped:
+            return None
+
+    return run
+
+
+def sorting(count: int = 300_000) -> Callable[[Callable[[], bool]], object]:
+    """Sorts numbers, without Python's lock: what is late beside this is the machine's doing."""
+    numbers = np.random.default_rng(1).random(count)
+    return lambda _: np.sort(numbers)
+
+
+def delays(compute: Callable[[Callable[[], bool]], object], samples: int) -> list[float]:
+    """Seconds that each of ``samples`` waits took too long, in order of their length.
+
+    Meanwhile another thread computes the same again and again.
+    """
     done = threading.Event()
 
-    def compute() -> None:
-        while not done.is_set():
-            _ = engine.run_backtest(config, candles, should_stop=done.is_set).result_digest
-
     def compute_until_stopped() -> None:
-        try:
-            compute()
-        except engine.Stopped:
-            return
+        while not done.is_set():
+            compute(done.is_set)
 
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_SECONDS)
     thread = threading.Thread(target=compute_until_stopped)
     thread.start()
     late = []
@@ -53,13 +71,15 @@ def delays(bars: int, samples: int) -> list[float]:
     finally:
         done.set()
         thread.join()
+        sys.setswitchinterval(usual)
     return sorted(late)
 
 
 def beside_a_run(bars: int = YEAR_OF_MINUTES, samples: int = 1_500) -> Row:
     """The delay that 99 of 100 beats stay under."""
-    late = delays(bars, samples)
-    p99 = late[int(0.99 * (len(late) - 1))]
+    late = delays(backtests(bars), samples)
+    floor = delays(sorting(), samples // 3)
+    p99 = percentile(late)
     return Row(
         what="a beat's delay beside a run, p99",
         figure=p99 * 1e3,
@@ -67,5 +87,11 @@ def beside_a_run(bars: int = YEAR_OF_MINUTES, samples: int = 1_500) -> Row:
         stretch=5.0,
         unit=" ms",
         at_most=True,
-        detail=f"median {duration(late[len(late) // 2])}, longest {duration(late[-1])}",
+        detail=f"median {duration(late[len(late) // 2])}, longest {duration(late[-1])}; "
+        f"{duration(percentile(floor))} beside numpy's sort",
     )
+
+
+def percentile(late: list[float]) -> float:
+    """Of delays in order, the one that 99 of 100 are below."""
+    return late[int(0.99 * (len(late) - 1))]
