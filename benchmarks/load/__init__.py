@@ -1,0 +1,1 @@
+"""Many users at once against the whole system on this machine."""
