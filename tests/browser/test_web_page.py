@@ -102,6 +102,7 @@ def test_submit_watch_and_read_the_report(browser: Browser, control: Control, ad
     first_is(browser, "queued")
     job = control.job(newest(control))
     assert job.config_used["symbol"] == "EXAMPLE"
+    assert browser.text("#said") == f"Submitted {job.job_id}"
     assert [ring.job_id for ring in control.doorbell.rings] == [job.job_id]
 
     running = started(control, 0.42)

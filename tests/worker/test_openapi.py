@@ -162,6 +162,22 @@ def test_every_example_of_a_body_is_accepted(
     assert answer.status_code in (200, 201), answer.text
 
 
+def worker_bodies() -> Iterator[Any]:
+    for _, path, operation in operations(WORKER):
+        for content in operation.get("requestBody", {}).get("content", {}).values():
+            for number, example in enumerate(examples("worker", content)):
+                yield pytest.param(path, example, id=f"{path} {number}")
+
+
+@pytest.mark.parametrize(("path", "example"), list(worker_bodies()))
+def test_every_example_of_a_workers_body_is_accepted(path: str, example: Any) -> None:
+    parts = make_worker()
+    if "jobId" in example:
+        parts.queue(example["jobId"])
+    answer = parts.client.post(path, json=example)
+    assert answer.status_code == 200, answer.text
+
+
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_what_is_not_described_is_not_there(method: str) -> None:
     assert make_control().client.request(method, "/redoc").status_code == 404

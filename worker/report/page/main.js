@@ -84,7 +84,11 @@ byId("submit-form").addEventListener("submit", async (event) => {
   event.preventDefault();
   const send = event.submitter;
   if (send) send.disabled = true;
-  await act(submitBody);
+  byId("said").textContent = "";
+  await act(async () => {
+    const made = await submitBody();
+    if (made) byId("said").textContent = `Submitted ${made.jobId ?? made.bundleId}`;
+  });
   if (send) send.disabled = false;
 });
 
