@@ -74,6 +74,14 @@ def test_the_commands_it_suggests_name_what_exists(here: Path) -> None:
         assert (here / path).exists(), path
 
 
+def test_the_report_it_suggests_can_be_written(here: Path) -> None:
+    said = run_demo().output
+    (command,) = re.findall(r"(run \S+\.json --report \S+)$", said, flags=re.MULTILINE)
+    result = CliRunner().invoke(main, command.split())
+    assert result.exit_code == 0, result.stderr
+    assert "<h1>" in (here / "result.html").read_text(encoding="utf-8")
+
+
 def test_candles_that_are_there_already_stay(here: Path) -> None:
     own = here / "own.csv"
     lines = (ROOT / "samples" / "IBM-1d.csv").read_text(encoding="utf-8").splitlines()[:101]

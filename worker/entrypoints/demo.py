@@ -114,6 +114,7 @@ Complete series    {settings.artifacts} (only what is too long for a result docu
 
 Try next:
   {command} status {job_id}
+  {command} run {_shown(EXAMPLES[0])} --report result.html
   {command} run {_shown(EXAMPLES[0])} --json > result.json
   {command} submit {_shown(ROOT / "examples" / "buy-and-hold-msft.json")} --wait
   {command} candles list
@@ -122,7 +123,9 @@ Run the worker as a service, and make it run the first job again to compare the 
   curl -s --retry 30 --retry-delay 1 --retry-connrefused \\
     http://{settings.host}:{settings.port}/run -H 'Content-Type: application/json' \\
     -d '{{"jobId": "{job_id}", "force": true}}'
-  kill $!"""
+  kill $!
+See these jobs in a browser, at http://127.0.0.1:8081/, as long as this runs:
+  {command} control --port 8081"""
     )
 
 
