@@ -58,7 +58,7 @@ def test_the_blocks_of_the_page_run_in_order(
 ) -> None:
     monkeypatch.chdir(ROOT)
     blocks = BLOCK.findall(PAGE.read_text(encoding="utf-8"))
-    assert len(blocks) == 8
+    assert len(blocks) == 9
     names: dict[str, object] = {}
     for block in blocks:
         exec(compile(block, str(PAGE), "exec"), names)
