@@ -9,7 +9,7 @@ TESTS ?= -n auto
 export PIP_REQUIRE_VIRTUALENV := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint format lock clean
+.PHONY: help demo test bench kernels lint format lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -23,6 +23,9 @@ test: $(VENV)/.dev tools ## Run every test; the ones that need a missing emulato
 
 bench: $(VENV)/.dev ## Measure against the targets and the peers (benchmarks/README.md)
 	@$(BIN)/python -m benchmarks $(BENCH)
+
+kernels: $(VENV)/.dev ## Compile every kernel into a library: processes then start without numba
+	@ENGINE_KERNELS=collect $(BIN)/python deploy/image/bake_kernels.py --samples samples --examples examples
 
 # Each gets an environment of its own under var/, with what the engine needs and nothing else.
 PYTHONS ?= python3.11 python3.12 python3.13 python3.14 $(wildcard $(HOME)/.pyenv/versions/3.1[1-9].*/bin/python3)

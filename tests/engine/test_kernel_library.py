@@ -3,7 +3,7 @@
 import gc
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -140,10 +140,10 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def library(path: Path) -> Iterator[Library]:
+def library(path: Path) -> Library:
     found = load(path, "these sources")
     assert found is not None
-    yield found
+    return found
 
 
 def same(found: Any, expected: Any) -> bool:
