@@ -1,4 +1,5 @@
-"""Any interleaving of users, events, workers, sweeps and deaths keeps the promises of a job."""
+"""Any interleaving of users, events, workers, sweeps and deaths keeps the promises of a job: the
+eight invariants of docs/architecture.md, checked on what was written and on what is stored."""
 
 import shutil
 from collections.abc import Callable, Sequence

@@ -9,9 +9,10 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
+from tests.support import small_runs
 from tests.support.clocks import TickingClock
 from tests.support.faulty_store import Crash, FaultyStore
-from tests.support.jobs import WANTED, a_job, a_result
+from tests.support.jobs import WANTED, a_job
 from tests.support.maintenance import LONG_AGO, maintenance
 from worker.jobs import transitions
 from worker.jobs.errors import (
@@ -77,7 +78,13 @@ class FleetMachine(RuleBasedStateMachine):
     def submit(self, user: str, priority: int, cancelled: bool, fault: str | None) -> None:
         job_id = f"j{len(self.jobs)}"
         with self.faults(fault, 0):
-            job = a_job(job_id, user_id=user, priority=priority, cancel_requested=cancelled)
+            job = a_job(
+                job_id,
+                user_id=user,
+                priority=priority,
+                cancel_requested=cancelled,
+                config_used=small_runs.config(len(self.jobs) % small_runs.KINDS),
+            )
             self.store.create(job)
         if job_id in self.history.states:
             self.jobs.append(job_id)
@@ -110,6 +117,15 @@ class FleetMachine(RuleBasedStateMachine):
         self.history.replayed(job_id)
         with self.faults(fault, 0):
             Replaying(self.store, self.admission).replay(job_id)
+
+    @precondition(lambda self: self.jobs)
+    @rule(pick=PICK)
+    def queue_by_hand(self, pick: int) -> None:
+        """A person who edits the document of a completed job, and nothing else in it."""
+        seen = self.store.get(self.job(pick))
+        if seen.job.status is JobStatus.COMPLETED:
+            self.history.queued_by_hand(seen.job.job_id)
+            self.store.commit(seen, JobChange(status=JobStatus.QUEUED))
 
     # What workers do.
 
@@ -176,9 +192,24 @@ class FleetMachine(RuleBasedStateMachine):
             stored = {job_id: self.real.get(job_id) for job_id in self.jobs}
             jobs = {job_id: seen.job for job_id, seen in stored.items() if seen is not None}
             assert all(job.status.is_final for job in jobs.values()), jobs
-            self.history.check(jobs, {job_id: self.real.result(job_id) for job_id in jobs})
+            results = {job_id: self.real.result(job_id) for job_id in jobs}
+            self.history.check(jobs, results)
+            for number, job_id in enumerate(self.jobs):
+                self.check_numbers(number, results[job_id])
         finally:
             self.real.close()
+
+    # What must be true of the numbers.
+
+    def check_numbers(self, number: int, result: ResultRecord | None) -> None:
+        """They are a calm run's, of the attempt that ended last, and its account balances."""
+        if result is None:
+            return
+        states = self.history.states[result.job_id]
+        ran = [job for job in states if job.status is JobStatus.RUNNING][-1]
+        assert result.summary_digest == ran.hold().lease_id
+        assert result.result_digest == small_runs.calm_digest(number % small_runs.KINDS)
+        small_runs.check_account(result.backtest_result)
 
     # How they do it.
 
@@ -217,11 +248,11 @@ class FleetMachine(RuleBasedStateMachine):
         hold = run.job.hold()
         result: ResultRecord | None = None
         if how == "complete":
-            result = a_result(hold.job_id, user_id=run.job.user_id, result_digest=hold.lease_id)
+            result = small_runs.run(run.job)
 
         def decide(job: Job) -> JobChange:
-            if how == "complete":
-                digest = hold.lease_id
+            if result is not None:
+                digest = result.result_digest
                 return transitions.complete(job, hold, result_digest=digest, duration_ms=1)
             if how == "release":
                 return transitions.release(job, hold)
