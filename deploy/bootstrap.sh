@@ -171,7 +171,7 @@ grant_bucket() {
 grant_bucket "$candles" backtest-worker roles/storage.objectViewer
 grant_bucket "$candles" backtest-control roles/storage.objectUser
 grant_bucket "$artifacts" backtest-worker roles/storage.objectUser
-grant_bucket "$artifacts" backtest-control roles/storage.objectViewer
+grant_bucket "$artifacts" backtest-control roles/storage.objectUser
 grant_bucket "$releases" backtest-deploy roles/storage.objectUser
 
 heading 'Doorbell'

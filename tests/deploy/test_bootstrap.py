@@ -205,7 +205,6 @@ def test_accounts_may_do_their_work_and_nothing_else(gcloud: FakeGcloud) -> None
             "roles/datastore.user",
             "roles/pubsub.publisher",
             "roles/storage.objectUser",
-            "roles/storage.objectViewer",
         },
         "backtest-push": {"roles/run.invoker"},
         "backtest-events": {"roles/eventarc.eventReceiver"},

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from worker.jobs.job import Artifact
 from worker.ports import ArtifactStore
 
-#: How much is kept, all together. A table of 100,000 variants has about 15 MB.
+#: How much is kept, all together. A table of 100,000 variants has about 20 MB.
 KEPT_BYTES = 32 * 1024 * 1024
 
 
