@@ -18,7 +18,7 @@ from tests.support.bundles import (
 from worker.adapters.firestore import FirestoreJobStore
 from worker.jobs.bundle import BundleChange
 from worker.jobs.errors import RecordRefused
-from worker.jobs.states import JobStatus
+from worker.jobs.states import EnumStyle, JobStatus
 
 pytestmark = pytest.mark.emulator
 
@@ -128,6 +128,16 @@ class TestBundles:
         assert seen.bundle.defects
         after = store.commit_bundle(seen, BundleChange(status=JobStatus.FAILED))
         assert after.bundle.status is JobStatus.FAILED
+
+    def test_a_queued_bundle_is_found_in_every_spelling(
+        self, store: FirestoreJobStore, client: firestore.Client
+    ) -> None:
+        spellings = ("queued", "CloudBacktestStatus.queued", "Pending")
+        for number, status in enumerate(spellings):
+            client.collection("backtestBundles").document(f"b{number}").set({"status": status})
+        assert sorted(store.unexpanded_bundles(limit=9)) == ["b0", "b1", "b2"]
+        assert read_bundle(store, "b1").bundle.enum_style is EnumStyle.DART
+        assert read_bundle(store, "b2").bundle.status is JobStatus.QUEUED
 
     def test_what_a_client_sees_of_a_new_bundle(
         self, store: FirestoreJobStore, client: firestore.Client

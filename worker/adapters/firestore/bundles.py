@@ -38,7 +38,7 @@ from worker.jobs.errors import BundleExists, Conflict, RecordRefused, StoreUnava
 from worker.jobs.job import Job
 from worker.jobs.lanes import OWN_LANES
 from worker.jobs.retention import bundle_with_expiry
-from worker.jobs.states import JobStatus
+from worker.jobs.states import DART_QUEUED, LEGACY_QUEUED, JobStatus
 from worker.ports import BundlePage
 
 #: What to ask for, in turn: everything; what no client writes freely; the bare state.
@@ -179,7 +179,7 @@ class FirestoreBundles(ABC):
         )
 
     def unexpanded_bundles(self, *, limit: int) -> Sequence[str]:
-        queued = FieldFilter("status", "==", JobStatus.QUEUED.value)
+        queued = FieldFilter("status", "in", [JobStatus.QUEUED.value, DART_QUEUED, LEGACY_QUEUED])
         found: list[str] = []
         for bundle in self._pages(self._bundles.where(filter=queued).select(["lane"])):
             if (bundle.to_dict() or {}).get("lane") in (*OWN_LANES, None):
