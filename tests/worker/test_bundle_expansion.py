@@ -138,6 +138,7 @@ class TestRings:
         house.create()
         house.services.bundle_arrivals.announce("b1", "00-trace")
         assert {ring.traceparent for ring in house.doorbell.rings} == {"00-trace"}
+        assert {job.traceparent for job in house.chunks()} == {"00-trace"}
 
     def test_a_bell_that_is_down_leaves_the_bundle_expanded(self, house: House) -> None:
         house.create()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from worker import logs
 from worker.jobs.bundle import Bundle, is_bundle_id
 from worker.jobs.chunks import chunk_job_id
 from worker.jobs.job import Job
@@ -29,7 +30,10 @@ class BundleArrivals:
             DoorbellUnavailable: the bundle is expanded, but not everybody was rung. The sweep
                 rings again.
         """
-        seen = self._expansion.expand_id(bundle_id) if is_bundle_id(bundle_id) else None
+        if not is_bundle_id(bundle_id):
+            return Arrival.UNKNOWN
+        with logs.about(traceparent=traceparent):
+            seen = self._expansion.expand_id(bundle_id)
         if seen is None:
             return Arrival.UNKNOWN
         if seen.bundle.status is JobStatus.FAILED:

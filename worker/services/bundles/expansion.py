@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import engine
+from worker import logs
 from worker.jobs import bundle_transitions
 from worker.jobs.bundle import Bundle, BundleChange, BundleSnapshot
 from worker.jobs.chunks import chunk_job_id, ranges
@@ -127,6 +128,7 @@ class Expansion:
                     bundle_id=bundle.bundle_id,
                     variants=chunk.to_map(),
                     bars=examined.bars.of(chunk),
+                    traceparent=logs.current_traceparent(),
                 )
             )
         return jobs
