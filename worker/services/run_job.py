@@ -118,7 +118,7 @@ class Runner:
             shutdown=self._shutdown,
             on_beat=self._telemetry.beat,
         )
-        self._telemetry.job_started(job, claimed.read_at)
+        self._telemetry.job_started(job, claimed.read_at, self._clock.monotonic() - claimed_at)
         logger.info(
             "job started",
             extra={
