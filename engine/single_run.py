@@ -7,6 +7,7 @@ from engine import signal_strategies, wheel
 from engine.annualization import bars_per_year
 from engine.candles import Candles
 from engine.config import BacktestConfig
+from engine.coverage import range_note
 from engine.inputs import Given, bars_of, fingerprint_of, volatility_series
 from engine.simulation import Simulation
 
@@ -70,10 +71,17 @@ def _simulation(
     on_progress: OnProgress | None,
     should_stop: ShouldStop | None,
 ) -> Simulation:
-    if config.strategy_id == "wheel":
+    is_wheel = config.strategy_id == "wheel"
+    if is_wheel:
         yearly = _bars_per_year(config, bars)
-        return wheel.simulate(config, bars, yearly, series, on_progress, should_stop)
-    return signal_strategies.simulate(config, bars, on_progress, should_stop)
+        simulation = wheel.simulate(config, bars, yearly, series, on_progress, should_stop)
+    else:
+        simulation = signal_strategies.simulate(config, bars, on_progress, should_stop)
+    note = range_note(config, bars)
+    if note is not None:
+        # A wheel's first note says where its premiums come from.
+        simulation.notes.insert(1 if is_wheel else 0, note)
+    return simulation
 
 
 def _bars_per_year(config: BacktestConfig, bars: Candles) -> float:
