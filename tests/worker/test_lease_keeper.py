@@ -12,7 +12,13 @@ from tests.support.workers import PATIENCE_SECONDS
 from worker.jobs import transitions
 from worker.jobs.errors import Conflict, LeaseLost, OutcomeUnknown, StoreUnavailable
 from worker.jobs.job import JobChange, ResultRecord, Snapshot
-from worker.services.lease_keeper import KeeperTiming, LeaseKeeper, StopReason
+from worker.services.lease_keeper import (
+    PROGRESS_SECONDS,
+    TICK_SECONDS,
+    KeeperTiming,
+    LeaseKeeper,
+    StopReason,
+)
 
 TIMING = KeeperTiming(heartbeat=30, lease=90, timeout=540, stall=120)
 
@@ -117,6 +123,39 @@ def test_a_cancellation_is_heard_at_the_next_beat_which_still_happens() -> None:
     assert lease is not None
     assert not lease.is_expired(kept.job().read_at)
     assert kept.keeper.stop().version == kept.job().version
+
+
+def stops_after(kept: Kept) -> float:
+    """Seconds until an engine that makes progress is told to stop, by the keeper's own looks."""
+    for look in range(1, 1000):
+        kept.keeper.report(0.01 + look / 1000)
+        kept.after(TICK_SECONDS)
+        if kept.keeper.should_stop():
+            return look * TICK_SECONDS
+    raise AssertionError
+
+
+@pytest.mark.parametrize("phase", [0.0, 0.3, 0.6, 0.9])
+def test_while_progress_flows_a_cancellation_is_heard_within_two_seconds(phase: float) -> None:
+    kept = Kept()
+    kept.keeper.report(0.01)
+    kept.after(1 + phase)
+    cancel(kept)
+    assert stops_after(kept) <= 2 - 2 * TICK_SECONDS
+    assert kept.keeper.reason is StopReason.CANCELLED
+
+
+def test_while_progress_flows_a_lost_lease_stops_the_engine_at_the_next_beat() -> None:
+    kept = Kept()
+    kept.keeper.report(0.01)
+    kept.after(1)
+    seen = kept.job()
+    kept.store.commit(seen, JobChange(attempt=2))
+    assert stops_after(kept) <= PROGRESS_SECONDS + TICK_SECONDS
+    assert kept.keeper.reason is StopReason.LEASE_LOST
+    with pytest.raises(LeaseLost):
+        kept.keeper.stop()
+    assert kept.job().job.progress == seen.job.progress
 
 
 def test_another_writer_is_not_yet_a_lost_lease() -> None:
