@@ -109,6 +109,7 @@ def zipped() -> bytes:
         ("application/zip", zipped()),
         ("text/csv; charset=utf-8", (HEADER + "2024-01-02,1,1,1,1,0\n").encode()),
     ],
+    ids=["parquet", "gzip", "zip", "csv"],
 )
 def test_every_format_of_the_command_line_is_taken(
     control: Control, kind: str, body: bytes
