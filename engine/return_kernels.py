@@ -84,9 +84,7 @@ def moments(returns: NDArray[np.float64]) -> tuple[float, float, float, float]:
     growth = 1.0
     for first in range(0, len(returns), BLOCK):
         last = min(first + BLOCK, len(returns))
-        pivot = returns[first]
-        if math.isnan(pivot):
-            pivot = 0.0
+        pivot = 0.0
         some = 0
         zeros = 0
         shifted = 0.0
@@ -95,6 +93,8 @@ def moments(returns: NDArray[np.float64]) -> tuple[float, float, float, float]:
             value = returns[i]
             if math.isnan(value):
                 continue
+            if some == 0:
+                pivot = value
             some += 1
             if value == 0.0:
                 zeros += 1

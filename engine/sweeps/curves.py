@@ -58,7 +58,7 @@ def add_bars(
             else:
                 peak = value
             if not math.isnan(change):
-                if i == first:
+                if some == 0:
                     pivot = change
                 some += 1
                 growth *= 1.0 + change

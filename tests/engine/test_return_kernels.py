@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.return_kernels import (
+    BLOCK,
     alpha_and_beta,
     deepest_drawdown,
     drawdowns,
@@ -80,10 +81,18 @@ def test_moments_are_those_of_exact_arithmetic(values: list[float]) -> None:
 @given(values=returns, holes=st.sets(st.integers(0, 49)))
 def test_what_is_no_number_is_left_out_of_moments(values: list[float], holes: set[int]) -> None:
     with_holes = np.insert(np.array(values), [hole % len(values) for hole in holes], NAN)
-    found, expected = moments(with_holes), moments(np.array(values))
-    # A block that begins with a hole is summed around 0, so mean and deviation round differently.
-    assert found[:2] == pytest.approx(expected[:2], abs=1e-14)
-    assert found[2:] == expected[2:]
+    assert moments(with_holes) == moments(np.array(values))
+
+
+def test_blocks_that_begin_with_a_hole_are_summed_around_their_first_return() -> None:
+    """A shift by far more than the spread: around 0 nothing of the deviation would be left."""
+    values = 1e6 + np.random.default_rng(3).normal(0.0, 1e-6, 2 * BLOCK)
+    values[0] = values[BLOCK] = NAN
+    _, deviation, _, _ = moments(values)
+    known = [Fraction(value) for value in values.tolist() if not math.isnan(value)]
+    mean = sum(known) / len(known)
+    variance = sum((value - mean) ** 2 for value in known) / (len(known) - 1)
+    assert deviation == pytest.approx(math.sqrt(variance), rel=1e-6)
 
 
 def test_one_return_has_no_deviation_and_none_has_no_mean() -> None:
