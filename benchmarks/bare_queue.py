@@ -98,5 +98,57 @@ def postgres_loop(url: str) -> Callable[[], int]:
     return empty
 
 
+def firestore_loop(project: str) -> Callable[[], int]:
+    """The same for documents: a guarded update claims, a batch ends."""
+    from google.cloud import firestore
+    from google.cloud.firestore import SERVER_TIMESTAMP, FieldFilter
+
+    client = firestore.Client(project=project)
+    jobs, results = client.collection("backtestJobs"), client.collection("backtestResults")
+    first = (
+        jobs.where(filter=FieldFilter("status", "==", "queued"))
+        .where(filter=FieldFilter("lane", "==", "push"))
+        .where(filter=FieldFilter("engineVersion", "in", ["1.0.0"]))
+        .order_by("rank")
+        .limit(1)
+    )
+
+    def guard(version: Any) -> Any:
+        return client.write_option(last_update_time=version)
+
+    def empty() -> int:
+        done = 0
+        while found := list(first.stream()):
+            [job] = found
+            lease: dict[str, Any] = {
+                "leaseId": secrets.token_hex(8),
+                "workerId": "bare",
+                "seconds": 90,
+            }
+            lease["heartbeatAt"] = SERVER_TIMESTAMP
+            claim: dict[str, Any] = {
+                "status": "running",
+                "attempt": 1,
+                "lease": lease,
+                "progress": 0.0,
+            }
+            claim["startedAt"] = SERVER_TIMESTAMP
+            written = job.reference.update(claim, option=guard(job.update_time))
+            batch = client.batch()
+            batch.update(
+                job.reference,
+                {"status": "completed", "completedAt": SERVER_TIMESTAMP, "lease": None},
+                option=guard(written.update_time),
+            )
+            result = {"userId": "ann", "resultDigest": "sha256:1", "backtestResult": DOCUMENT}
+            batch.create(results.document(job.id), result)
+            batch.commit()
+            done += 1
+        client.close()
+        return done
+
+    return empty
+
+
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds")
