@@ -42,8 +42,11 @@ def advance_totals(first: int, last: int, values: FloatArray, reach: int, totals
     """
     for place in range(reach + 1):
         totals[place] = totals[place + TILE_BARS]
+    total = totals[reach]
+    new = totals[reach + 1 :]
     for i in range(last - first):
-        totals[reach + 1 + i] = totals[reach + i] + int(np.rint(values[first + i] * UNITS))
+        total += int(np.rint(values[first + i] * UNITS))
+        new[i] = total
 
 
 @kernel
@@ -54,10 +57,13 @@ def whole_average(
     divisor = period * UNITS
     for i in range(first, min(last, period - 1)):
         out[i - first] = math.nan
+    # Counted from 0, so that no index could be one from the end: the loop becomes vectors.
     begin = max(first, period - 1)
-    shift = reach + 1 - first
-    for i in range(begin, last):
-        out[i - first] = float(totals[i + shift] - totals[i + shift - period]) / divisor
+    behind = out[begin - first :]
+    until = totals[begin - first + reach + 1 :]
+    before = totals[begin - first + reach + 1 - period :]
+    for place in range(last - begin):
+        behind[place] = float(until[place] - before[place]) / divisor
 
 
 @kernel

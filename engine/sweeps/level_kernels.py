@@ -12,9 +12,10 @@ def touching_prices(
     lowest: FloatArray, highest: FloatArray,
 ) -> None:  # fmt: skip
     """Write the lowest and the highest price of a tile's bars, their opens included."""
-    for bar in range(first, last):
-        lowest[bar - first] = min(open_[bar], low[bar])
-        highest[bar - first] = max(open_[bar], high[bar])
+    opens, highs, lows = open_[first:last], high[first:last], low[first:last]
+    for place in range(last - first):
+        lowest[place] = min(opens[place], lows[place])
+        highest[place] = max(opens[place], highs[place])
 
 
 @inlined
