@@ -173,3 +173,13 @@ def test_failures_are_counted_by_the_codes_that_are_our_fault(file: Path) -> Non
     [codes] = re.findall(r'error_code=~\\?"([A-Z_|]+)\\?"', file.read_text())
 
     assert set(codes.split("|")) == set(OUR_FAULT)
+
+
+def test_the_runbook_says_what_every_exported_name_means() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    documented = set(re.findall(r"^\| `(backtest_\w+)", page, flags=re.MULTILINE))
+    ignored = ("_bucket", "_sum", "_count", "_created")
+
+    names = {name for name in exported() if not name.endswith(ignored)}
+    histograms = {name.removesuffix("_bucket") for name in exported() if name.endswith("_bucket")}
+    assert documented == names | histograms
