@@ -60,32 +60,38 @@ def turned(bits: int) -> int:
     return (bits & EQUAL) | (LESS if bits & GREATER else 0) | (GREATER if bits & LESS else 0)
 
 
+# Bytes are compared with bytes: with anything wider a vector holds an eighth as many.
+
+
 @kernel
 def is_one_of(standings: Standings, bits: int, found: BoolArray) -> None:
     """Write where one of ``bits`` is set."""
+    wanted, nothing = np.uint8(bits), np.uint8(0)
     for i in range(np.uint64(0), np.uint64(len(found))):
-        found[i] = standings[i] & bits != 0
+        found[i] = np.uint8(standings[i] & wanted) != nothing
 
 
 @kernel
 def has_crossed(standings: Standings, beyond: int, found: BoolArray) -> None:
     """Write where the series stand like ``beyond`` and did not on the bar before."""
-    others = KNOWN & ~beyond
+    there, elsewhere, nothing = np.uint8(beyond), np.uint8(KNOWN & ~beyond), np.uint8(0)
     one = np.uint64(1)
     if len(found) > 0:
         found[0] = False
     for i in range(one, np.uint64(len(found))):
-        found[i] = (standings[i] & beyond != 0) & (standings[i - one] & others != 0)
+        found[i] = (np.uint8(standings[i] & there) != nothing) & (
+            np.uint8(standings[i - one] & elsewhere) != nothing
+        )
 
 
 @kernel
 def has_not_crossed(standings: Standings, beyond: int, found: BoolArray) -> None:
     """Write where the opposite is known: both bars are defined."""
-    others = KNOWN & ~beyond
+    there, elsewhere, nothing = np.uint8(beyond), np.uint8(KNOWN & ~beyond), np.uint8(0)
     one = np.uint64(1)
     if len(found) > 0:
         found[0] = False
     for i in range(one, np.uint64(len(found))):
         now, before = standings[i], standings[i - one]
-        is_still = (now & others != 0) & (before & KNOWN != 0)
-        found[i] = is_still | ((now & beyond != 0) & (before & beyond != 0))
+        is_elsewhere = (np.uint8(now & elsewhere) != nothing) & (before != nothing)
+        found[i] = is_elsewhere | (np.uint8(now & before & there) != nothing)
