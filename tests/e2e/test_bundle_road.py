@@ -26,8 +26,12 @@ GRID: dict[str, Any] = {
 BASE: dict[str, Any] = {**CROSSOVER, "pricePath": PRICES}
 
 
+#: Seconds. The first chunk job on a machine may have to wait for its kernels to be compiled.
+PATIENCE = 200.0
+
+
 def wait_for_end(user: StackUser, bundle_id: str) -> dict[str, Any]:
-    return user.wait_for_end(bundle_id, collection=BUNDLES)
+    return user.wait_for_end(bundle_id, PATIENCE, collection=BUNDLES)
 
 
 def rows_of(stack: Stack, bundle: dict[str, Any]) -> list[dict[str, Any]]:
