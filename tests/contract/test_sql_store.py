@@ -13,7 +13,7 @@ import pytest
 from tests.support.jobs import CONFIG, a_job, a_lease, an_admitted_job, claim_best, read
 from worker.adapters.sql import SqlJobStore
 from worker.jobs import transitions
-from worker.jobs.errors import RecordRefused, StoreUnavailable
+from worker.jobs.errors import RecordRefused, StoreError, StoreUnavailable
 from worker.jobs.job import JobChange, Snapshot
 from worker.ports import Wanted
 
@@ -87,11 +87,11 @@ def test_a_writer_waits_for_another_one(sqlite_store: SqlJobStore, tmp_path: Pat
     sqlite_store.close()
 
 
-def test_a_file_that_is_no_database_is_a_store_that_does_not_answer(tmp_path: Path) -> None:
+def test_a_file_that_is_no_database_is_no_store(tmp_path: Path) -> None:
     file = tmp_path / "jobs.db"
     file.write_bytes(b"these are not the pages of a database" * 100)
 
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(StoreError, match="expected a SQLite database, got"):
         SqlJobStore(f"sqlite:///{file}")
 
 
