@@ -16,6 +16,8 @@ BAKE = (
     *(sys.executable, str(ROOT / "deploy" / "image" / "bake_kernels.py")),
     *("--samples", str(ROOT / "samples"), "--examples", str(ROOT / "examples")),
 )
+#: Every kernel is compiled, on a machine that may be slow and busy.
+pytestmark = pytest.mark.timeout(1200)
 GOLDEN = (sys.executable, str(ROOT / "tests" / "support" / "golden.py"))
 
 
