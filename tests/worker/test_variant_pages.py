@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ class Site:
 
     def __init__(self, workshop: Workshop) -> None:
         self.workshop = workshop
+        self.is_over = False
         self.bundle = a_bundle(
             base_config=config(endDate="2021-01-01"),
             variants=VARIANTS,
@@ -45,11 +47,15 @@ class Site:
         self.pages = VariantPages(self.ended, ArtifactCache(workshop.artifacts))
 
     def stored(self) -> Bundle:
+        """As it is before its end until ``finalise`` was called, whatever the worker did."""
         seen = self.workshop.store.get_bundle("b1")
         assert seen is not None
-        return seen.bundle
+        if self.is_over:
+            return seen.bundle
+        return replace(seen.bundle, status=JobStatus.RUNNING, artifacts={}, summary=None)
 
     def finalise(self) -> None:
+        self.is_over = True
         store = self.workshop.store
         seen = store.get_bundle("b1")
         assert seen is not None
