@@ -65,6 +65,16 @@ class TestTheRecord:
         store.create_bundle(a_bundle(parameter_grid=grid))
         assert read_bundle(store).bundle.parameter_grid == grid
 
+    def test_a_grids_paths_keep_their_order_which_numbers_the_variants(self, store: Store) -> None:
+        names = ("slow", "fast", "zeta", "alpha", "mid", "b", "y")
+        paths = [f"parameters.{name}" for name in names]
+        store.create_bundle(a_bundle(parameter_grid={path: [1, 2] for path in paths}))
+
+        grid = read_bundle(store).bundle.parameter_grid
+
+        assert grid is not None
+        assert list(grid) == paths
+
     def test_variants_may_lie_in_an_artifact(self, store: Store) -> None:
         store.create_bundle(a_bundle(parameter_grid=None, variants_artifact=ROWS))
         assert read_bundle(store).bundle.variants_artifact == ROWS

@@ -141,6 +141,7 @@ def test_every_question_about_bundles_has_a_declared_index(
     ("collection", "field"),
     [
         ("backtestBundles", "baseConfig"),
+        ("backtestBundles", "gridPaths"),
         ("backtestBundles", "parameterGrid"),
         ("backtestBundles", "summary"),
         ("backtestBundles", "variants"),

@@ -18,6 +18,10 @@ _NOT_IN_DOCUMENT = {"created_at", "defects"}
 #: Fields that clients expect in every bundle, null before they have a value.
 _ALWAYS = {"completed_at", "error_message"}
 
+#: The paths of a grid in their order, which numbers the variants: a map here has none, and comes
+#: in another one in each process that reads it.
+_GRID_PATHS = "gridPaths"
+
 
 def bundle_document(bundle: Bundle) -> dict[str, Any]:
     """A whole new bundle. Unset fields are left out."""
@@ -26,13 +30,16 @@ def bundle_document(bundle: Bundle) -> dict[str, Any]:
         del values["enum_style"]
     if not bundle.artifacts:
         del values["artifacts"]
-    return bundle_change_document(
+    document = bundle_change_document(
         {
             name: value
             for name, value in values.items()
             if name not in _NOT_IN_DOCUMENT and (value is not None or name in _ALWAYS)
         }
     )
+    if bundle.parameter_grid is not None:
+        document[_GRID_PATHS] = list(bundle.parameter_grid)
+    return document
 
 
 def bundle_change_document(change: BundleChange | Mapping[str, Any]) -> dict[str, Any]:
@@ -59,8 +66,8 @@ def read_bundle(bundle_id: str, document: Mapping[str, Any], created_at: datetim
         engine_version=read.text("engineVersion"),
         priority=read.whole("priority") or 0,
         base_config=read.map("baseConfig") or {},
-        parameter_grid=read.map("parameterGrid"),
-        variants=read.list("variants"),
+        parameter_grid=_in_order(read.map("parameterGrid"), document.get(_GRID_PATHS)),
+        variants=_each_in_order(read.list("variants")),
         variants_artifact=_artifact(document.get("variantsArtifact")),
         rank_by=read.text("rankBy") or DEFAULT_RANK_BY,
         keep_results=_keep_results(read),
@@ -91,6 +98,23 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     return value
+
+
+def _in_order(paths: Mapping[str, Any] | None, order: Any = None) -> Mapping[str, Any] | None:
+    """By ``order`` if that names all of them, else by name: so whoever reads numbers alike."""
+    if paths is None:
+        return None
+    named = [str(path) for path in order] if isinstance(order, list) else []
+    if sorted(named) != sorted(paths):
+        named = sorted(paths)
+    return {path: paths[path] for path in named}
+
+
+def _each_in_order(variants: list[Any] | None) -> list[Any] | None:
+    """The same for what each variant sets; anything else is admission's to refuse."""
+    if variants is None:
+        return None
+    return [_in_order(item) if isinstance(item, Mapping) else item for item in variants]
 
 
 def _keep_results(read: Reader) -> KeepResults:
