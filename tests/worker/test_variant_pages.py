@@ -188,6 +188,8 @@ def test_a_chunk_that_failed_is_passed_over(site: Site) -> None:
         base64.urlsafe_b64encode(json.dumps(["sharpe", False, None, 1, 1]).encode()).decode(),
         base64.urlsafe_b64encode(json.dumps(["index", True, None, 1, 1]).encode()).decode(),
         base64.urlsafe_b64encode(json.dumps(["index", False, "failed", 1, 1]).encode()).decode(),
+        base64.urlsafe_b64encode(b'["index", false, null, null, Infinity]').decode(),
+        base64.urlsafe_b64encode(json.dumps(["index", False, None, 10**330, 1]).encode()).decode(),
     ],
 )
 def test_a_cursor_of_another_list_is_refused(site: Site, cursor: str) -> None:

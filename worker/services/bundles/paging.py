@@ -71,7 +71,7 @@ class _Place:
             content = base64.b64decode(padded, altchars=b"-_", validate=True)
             *key, value, index = json.loads(content)
             place = cls(math.nan if value is None else float(value), int(index))
-        except (binascii.Error, ValueError, TypeError) as error:
+        except (binascii.Error, ValueError, TypeError, OverflowError) as error:
             raise ValueError("this cursor was not given by a page") from error
         if key != _key(order):
             raise ValueError("this cursor was given by a page in another order")
