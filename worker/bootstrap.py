@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import engine
 from worker.adapters.deferred_doorbell import DeferredDoorbell
+from worker.adapters.deferred_sqlite import deferred_sqlite
 from worker.adapters.system_clock import SystemClock
 from worker.jobs.errors import DoorbellUnavailable, StoreError
 from worker.jobs.job import Job
@@ -354,7 +355,13 @@ def build_store(settings: Settings) -> Store:
 
         project, database = settings.firestore_target
         return FirestoreJobStore(project, database, retention(settings))
+    if settings.store.startswith("sqlite"):
+        return deferred_sqlite(_sqlite_file(settings), lambda: build_sql_store(settings))
     return build_sql_store(settings)
+
+
+def _sqlite_file(settings: Settings) -> Path:
+    return Path(settings.store.removeprefix("sqlite:///"))
 
 
 def build_sql_store(settings: Settings, *, any_schema: bool = False) -> "SqlJobStore":
@@ -404,7 +411,7 @@ def build_bell(settings: Settings) -> Bell:
     if settings.store.startswith("sqlite"):
         from worker.adapters.file_doorbell import FileDoorbell
 
-        return FileDoorbell(Path(settings.store.removeprefix("sqlite:///")))
+        return FileDoorbell(_sqlite_file(settings))
     from worker.adapters.local import LocalDoorbell
 
     return LocalDoorbell()

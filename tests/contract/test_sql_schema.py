@@ -14,16 +14,11 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect
 
 from tests.support.jobs import a_job, an_admitted_job, claim_best, finish, read
+from worker.adapters.schema_revision import HEAD
 from worker.adapters.sql import SqlJobStore
 from worker.adapters.sql.connection import connect, writing
 from worker.adapters.sql.indexes import metadata
-from worker.adapters.sql.schema import (
-    HEAD,
-    SchemaMismatch,
-    alembic_config,
-    migrate,
-    revision_of,
-)
+from worker.adapters.sql.schema import SchemaMismatch, alembic_config, migrate, revision_of
 from worker.jobs.errors import StoreUnavailable
 from worker.jobs.states import JobStatus
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from worker.adapters.schema_revision import HEAD
 from worker.adapters.sql import SqlJobStore
-from worker.adapters.sql.schema import HEAD
 from worker.entrypoints.cli import main
 
 Run = Callable[..., Result]

@@ -18,6 +18,20 @@ from worker.services.warming import WARM_UP_CONFIGS
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVE = "from worker.entrypoints.cli import main; main(['serve'])"
+#: What a worker does until it is ready.
+START = """
+import sys
+from worker.bootstrap import build_services, build_worker
+from worker.entrypoints.worker_app import create_worker_app
+from worker.settings import load_settings
+worker = build_worker(build_services(load_settings()))
+create_worker_app(worker)
+worker.warm_up.run()
+worker.drain.drain(worker.services.clock.monotonic())
+worker.services.store.ping()
+assert worker.warm_up.done.is_set()
+print(*sys.modules)
+"""
 #: Migrations, tables, HTTP clients, other clouds' and other stores' clients.
 HEAVY = {
     *("alembic", "mako", "pygments", "pandas", "pyarrow", "scipy", "httpx", "requests", "rich"),
@@ -71,6 +85,24 @@ def test_a_job_of_a_sql_store_needs_no_compiler_and_nobody_elses_client(
 
     assert {"fastapi", "numpy", "sqlalchemy", "engine.run"} <= loaded
     assert loaded & (HEAVY | GOOGLE | COMPILER) == set()
+
+
+def test_a_start_on_an_empty_queue_needs_no_sql_alchemy(tmp_path: Path, library: Path) -> None:
+    url = f"sqlite:///{tmp_path}/jobs.db"
+    SqlJobStore(url).close()
+
+    said = subprocess.run(
+        [sys.executable, "-c", START],
+        env={**os.environ, "STORE": url, "ENGINE_KERNELS": str(library), "PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+
+    loaded = set(said.stdout.split())
+    assert {"fastapi", "numpy", "engine.run", "sqlite3"} <= loaded
+    assert loaded & (HEAVY | GOOGLE | COMPILER | {"sqlalchemy"}) == set()
 
 
 @pytest.mark.emulator

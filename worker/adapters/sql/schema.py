@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, inspect, text
 
+from worker.adapters.schema_revision import HEAD
 from worker.jobs.errors import StoreError
 
 if TYPE_CHECKING:
     from alembic.config import Config
-
-#: The newest revision in ``migrations/versions``. Stated here, so that a start need not load
-#: Alembic to learn that there is nothing to do.
-HEAD = "0005"
 
 #: What this program works on: its own, and what the next release makes of it.
 _SERVED = (HEAD, f"{int(HEAD) + 1:04}")

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Row, Text, func, insert, literal, select, 
 from sqlalchemy.exc import IntegrityError
 
 from worker.adapters.cursor import Cursor
+from worker.adapters.schema_revision import HEAD
 from worker.adapters.sql.bundles import SqlBundles
 from worker.adapters.sql.connection import connect, reading, writing
 from worker.adapters.sql.driver import Driver, Record
@@ -15,7 +16,7 @@ from worker.adapters.sql.mapping import job_row, read_job, read_result, result_r
 from worker.adapters.sql.overview import SqlOverview
 from worker.adapters.sql.purging import SqlPurging
 from worker.adapters.sql.rows import REVISION, JobRows
-from worker.adapters.sql.schema import HEAD, migrate, require_head, revision_of
+from worker.adapters.sql.schema import migrate, require_head, revision_of
 from worker.adapters.sql.statements import CHANNEL, Statement, Statements
 from worker.adapters.sql.switches import SqlSwitches
 from worker.adapters.sql.tables import jobs, results
