@@ -56,17 +56,30 @@ def structural_problems(raw: Mapping[str, Any]) -> list[ConfigProblem]:
                     problems.append(ConfigProblem(_cut(path) or "config", "text keys", shown(key)))
         elif isinstance(value, list | tuple):
             size += len(value)
-            if size <= MAX_BYTES and any(isinstance(item, list | tuple) for item in value):
+            if size > MAX_BYTES:
+                return [_too_long()]
+            kinds = set(map(type, value))
+            if any(issubclass(kind, list | tuple) for kind in kinds):
                 expected = "a list without lists directly inside it"
                 problems.append(ConfigProblem(_cut(path), expected, "a list of lists"))
+                continue
+            if level < MAX_LEVELS and kinds <= {float, int}:
+                # A path of prices is read for each variant of a sweep: not number by number.
+                size += sum(map(_size, value)) + _size(value)
+                if size > MAX_BYTES:
+                    return [_too_long()]
                 continue
         elif isinstance(value, str) and not _is_storable(value):
             problems.append(ConfigProblem(_cut(path), "text of UTF-8 without NUL", shown(value)))
         size += _size(value)
         if size > MAX_BYTES:
-            return [ConfigProblem("config", f"at most {MAX_BYTES // 1024} KiB", "more")]
+            return [_too_long()]
         pending.extend((child, item, level + 1) for child, item in _children(path, value))
     return problems
+
+
+def _too_long() -> ConfigProblem:
+    return ConfigProblem("config", f"at most {MAX_BYTES // 1024} KiB", "more")
 
 
 def _children(path: str, value: Any) -> Iterator[tuple[str, Any]]:
@@ -80,12 +93,12 @@ def _children(path: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 def _size(value: Any) -> int:
     """About the bytes of the value itself in compact JSON, a separator included."""
+    if isinstance(value, float):
+        return len(repr(value)) + 1
     if isinstance(value, str):
         return len(value) + 3 if value.isascii() else len(value.encode("utf-8", "replace")) + 3
     if isinstance(value, int) and not isinstance(value, bool):
         return value.bit_length() // 3 + 2
-    if isinstance(value, float):
-        return len(repr(value)) + 1
     return 5
 
 

@@ -1,5 +1,6 @@
 """What no store could keep is refused before anything recursive or slow looks at it."""
 
+import sys
 import time
 from typing import Any
 
@@ -79,6 +80,47 @@ def test_more_than_900_kib_is_refused(value: Any) -> None:
 
 def test_a_long_price_path_within_the_limit_passes() -> None:
     parse_config(config(pricePath=[100.25] * 100_000))
+
+
+def test_a_long_price_path_is_read_in_one_go() -> None:
+    """It is for each of a sweep's variants: one by one, its numbers took a sixth of a second."""
+    raw = config(pricePath=[100.25] * 100_000)
+
+    def calls() -> int:
+        seen = 0
+
+        def count(*_: object) -> None:
+            nonlocal seen
+            seen += 1
+
+        sys.setprofile(count)
+        try:
+            structural_problems(raw)
+        finally:
+            sys.setprofile(None)
+        return seen
+
+    # Of each number its length in text is taken, which are four calls and their returns.
+    assert calls() < 10 * len(raw["pricePath"])
+
+
+@pytest.mark.parametrize("number", [1.5, 7, -(10**12), 1e-300])
+def test_numbers_take_the_same_room_in_lists_of_whatever_kind(number: float) -> None:
+    """Among others they are looked at one by one."""
+    room = MAX_BYTES - 200_000
+    for count in (room // 3, room // 5, room // 13):
+        alone = bool(structural_problems({"a": [number] * count, "b": "x" * 180_000}))
+        among = bool(
+            structural_problems({"a": [number] * (count - 1) + [None], "b": "x" * 180_000})
+        )
+        assert alone == among
+
+
+def test_a_list_too_long_to_look_at_is_refused_whatever_is_in_it() -> None:
+    inner: list[Any] = []
+    for _ in range(100_000):
+        inner = [inner]
+    assert "at most 900 KiB" in refused({"a": [inner] * (MAX_BYTES + 1)})
 
 
 @pytest.mark.parametrize("text", ["a\0b", "\ud800"])
