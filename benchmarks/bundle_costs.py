@@ -50,6 +50,7 @@ class Kind:
     step: float
     bar: float
     variant: float = cost_model.VARIANT_SECONDS
+    is_path: bool = False
 
     def variants(self, count: int) -> list[dict[str, Any]]:
         return [{self.path: self.first + self.step * place} for place in range(count)]
@@ -69,6 +70,15 @@ def kinds() -> Sequence[Kind]:
             21,
             1,
             signals + cost_model.LEVEL_BAR_SECONDS,
+        ),
+        Kind(
+            "smaCross on a path",
+            {"strategyId": "smaCross"},
+            "parameters.slow",
+            21,
+            1,
+            signals + cost_model.CLOSE_SECONDS,
+            is_path=True,
         ),
         Kind("rsi", {"strategyId": "rsi"}, "parameters.period", 2, 1, signals + other),
         Kind(
@@ -111,6 +121,8 @@ def rows_of(kind: Kind, variants: Sequence[Mapping[str, Any]], candles: Candles)
     """From overrides to columns of rows, as a chunk does it."""
     rows = ChunkRows(Chunk(start=0, count=len(variants)), variants)
     base = {**BASE, **kind.config}
+    if kind.is_path:
+        base["pricePath"] = candles.close.round(2).tolist()
     for some in engine.sweep_rows(base, variants, candles, threads=1):
         for row in some:
             rows.add(row.index, row)

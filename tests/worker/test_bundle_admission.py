@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -212,6 +213,31 @@ class TestBars:
         grid = {"parameters.fast": list(range(2, 102)), "execution.stopLoss": [0.1] * 1_000}
         counted = BundleBars(CONFIG, VariantSource(engine.expand_grid(grid)))
         assert counted.total == 100_000 * bars(CONFIG)
+
+    def test_dates_change_nothing_beside_a_path_of_prices(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A long path is not read again for each of a hundred thousand dates."""
+        read = Mock(side_effect=engine.parse_config)
+        monkeypatch.setattr(engine, "parse_config", read)
+        base = {**CONFIG, "pricePath": [100.0, 101.0, 102.0]}
+        dates = [{"startDate": f"2020-01-{day:02}"} for day in range(1, 32)]
+
+        assert BundleBars(base, VariantSource(dates)).total == 31 * 3
+        assert read.call_count == 1
+
+    def test_dates_count_again_where_a_variant_sets_another_path(self) -> None:
+        base = {**CONFIG, "pricePath": [100.0, 101.0, 102.0]}
+        stored: dict[str, Any] = {"pricePath": [], "endDate": "2020-06-30"}
+        variants: list[dict[str, Any]] = [
+            {},
+            {"pricePath": [1.0, 2.0]},
+            stored,
+            {**stored, "endDate": "2020-12-31"},
+        ]
+        each = [3, 2, bars({**CONFIG, **stored}), bars({**CONFIG, **variants[3]})]
+        assert BundleBars(base, VariantSource(variants)).total == sum(each)
+        assert each[2] < each[3]
 
     def test_an_unsound_first_variant_is_no_way_around_the_quota(self) -> None:
         variants = [{"parameters.fast": 99}, {"parameters.fast": 3}, {"parameters.fast": 4}]

@@ -56,6 +56,19 @@ def test_what_is_more_work_takes_longer(less: dict[str, Any], more: dict[str, An
     assert 0 < seconds(less) < seconds(more)
 
 
+def test_a_path_of_prices_is_read_with_each_variant() -> None:
+    """Where chunks were cut by its bars alone, most of their variants ran out of time."""
+    path = [100.0 + place % 7 for place in range(100_000)]
+    base = config(pricePath=path)
+
+    one, many = estimate_bundle(base, [{}]), estimate_bundle(base, [{"label": None}] * 50)
+
+    assert one.bars == len(path)
+    reading = len(path) * cost_model.CLOSE_SECONDS
+    assert one.seconds > reading + len(path) * cost_model.SIGNAL_BAR_SECONDS
+    assert many.seconds == pytest.approx(50 * one.seconds)
+
+
 def test_full_results_cost_more_than_rows() -> None:
     grid = expand_grid({"parameters.fast": {"start": 2, "stop": 50, "step": 1}})
     none, best, every = (

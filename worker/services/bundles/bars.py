@@ -11,7 +11,8 @@ from worker.jobs.variants import VariantSource
 from worker.services.quotas import bars_of
 
 #: Paths that decide how many bars a config covers; ``parameters`` for the sleeves of a portfolio.
-_DECIDING = ("timeframe", "startDate", "endDate", "pricePath", "strategyId", "parameters.sleeves")
+_DATES = ("timeframe", "startDate", "endDate")
+_OTHERS = ("pricePath", "strategyId", "parameters.sleeves")
 _WHOLE = ("parameters",)
 
 #: Of variants that set the same where it matters so many are tried until one is valid.
@@ -26,7 +27,14 @@ class BundleBars:
         self._variants = variants
         self._known: dict[str, int] = {}
         self._tries: dict[str, int] = {}
-        self._each = None if _any_decides(variants) else self._first_valid()
+        paths = variants.paths()
+        # A path of prices has its length whatever the dates are, and is long to read for each.
+        has_path = bool(base.get("pricePath")) and not any(
+            _decides(path, _OTHERS) for path in paths
+        )
+        self._deciding = _OTHERS if has_path else (*_DATES, *_OTHERS)
+        is_same = not any(_decides(path, self._deciding) for path in paths)
+        self._each = self._first_valid() if is_same else None
 
     @property
     def total(self) -> int:
@@ -53,7 +61,8 @@ class BundleBars:
 
     def _of_variant(self, overrides: Mapping[str, Any]) -> int:
         key = json.dumps(
-            {path: value for path, value in overrides.items() if _decides(path)}, default=str
+            {path: value for path, value in overrides.items() if _decides(path, self._deciding)},
+            default=str,
         )
         if self._known.get(key) or self._tries.get(key, 0) >= _TRIES:
             return self._known[key]
@@ -68,9 +77,5 @@ class BundleBars:
             return 0
 
 
-def _any_decides(variants: VariantSource) -> bool:
-    return any(_decides(path) for path in variants.paths())
-
-
-def _decides(path: str) -> bool:
-    return path in _WHOLE or path.startswith(_DECIDING)
+def _decides(path: str, deciding: tuple[str, ...]) -> bool:
+    return path in _WHOLE or path.startswith(deciding)

@@ -26,6 +26,8 @@ from worker.services.quotas import bars_of
 
 #: Reading a variant, its figures, its digest and its row.
 VARIANT_SECONDS = 300e-6
+#: A close of a path of prices, which is read with each variant.
+CLOSE_SECONDS = 350e-9
 #: A bar of one variant that trades on signals; what levels add to it, and each indicator other than
 #: a simple average, by type (:data:`OTHER_INDICATOR_SECONDS` for the rest).
 SIGNAL_BAR_SECONDS = 5e-9
@@ -89,7 +91,7 @@ def estimate_bundle(
         config = _config(base, variants[place * total // sample])
         if config is not None:
             bars += bars_of(config)
-            seconds += _variant_seconds(config)
+            seconds += _variant_seconds(config) + len(config.price_path or ()) * CLOSE_SECONDS
     per_variant = bars / sample
     kept = {KeepResults.NONE: 0, KeepResults.BEST: min(total, BEST), KeepResults.ALL: total}[keep]
     return Estimate(
