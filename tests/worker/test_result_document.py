@@ -1,5 +1,6 @@
 """A stored result is cut to what a document holds, and nothing is lost on the way."""
 
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ from worker.jobs.states import EnumStyle
 from worker.services.document_size import document_size, value_size
 from worker.services.downsampling import keep_extremes
 from worker.services.result_document import MAX_BYTES, build_result_document
+
+#: As Firestore counts what JavaScript may have in a string: halves of pairs, too.
+_UTF_8 = ("utf-8", "surrogatepass")
 
 
 def a_trade(number: int) -> dict[str, Any]:
@@ -192,6 +196,18 @@ def test_a_curve_of_less_than_two_points_cannot_be_asked_for() -> None:
 )
 def test_sizes_are_firestores(value: Any, size: int) -> None:
     assert value_size(value) == size
+
+
+_ANY_TEXT = st.text(st.characters() | st.sampled_from("\ud83d\ude00é"))
+_PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | _ANY_TEXT
+
+
+@given(st.lists(_ANY_TEXT) | st.lists(_PLAIN), st.dictionaries(_ANY_TEXT, _PLAIN))
+def test_sizes_of_many_are_the_sums_of_each(items: list[Any], fields: dict[str, Any]) -> None:
+    assert value_size(items) == value_size(tuple(items)) == sum(map(value_size, items))
+    assert value_size(fields) == value_size(MappingProxyType(fields))
+    assert value_size(fields) == sum(map(value_size, [*fields, *fields.values()]))
+    assert all(value_size(item) == len(item.encode(*_UTF_8)) + 1 for item in fields)
 
 
 def test_the_documentations_own_example() -> None:
