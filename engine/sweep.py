@@ -10,10 +10,11 @@ from engine.inputs import Given
 from engine.limits import shown
 from engine.parsing import parse_config
 from engine.sweeps.accounts import DRAWDOWN, RETURNS, TRADES
-from engine.sweeps.crew import Crew, processors
+from engine.sweeps.crew import Crew
 from engine.sweeps.grid import Grid, expand_grid
 from engine.sweeps.leaders import Leaders
 from engine.sweeps.overrides import overridden
+from engine.sweeps.processors import processors
 from engine.sweeps.result import BestVariant, Ending, SweepResult
 from engine.sweeps.rows import CyclesByRegime, RegimeCycles, SweepRow, VariantError, failure
 from engine.sweeps.shared import Shared

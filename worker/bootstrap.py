@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import engine
+from engine.sweeps.processors import processors
 from worker.adapters.deferred_doorbell import DeferredDoorbell
 from worker.adapters.deferred_sqlite import deferred_sqlite
 from worker.adapters.system_clock import SystemClock
@@ -315,7 +316,7 @@ def engine_calls() -> EngineCalls:
 def sweep_threads(settings: Settings, *, polls: bool) -> int:
     """How many processors a chunk of a bundle may use: a poller's jobs share them."""
     jobs = settings.max_concurrent_backtests if polls else 1
-    return max(1, len(os.sched_getaffinity(0)) // jobs)
+    return max(1, processors() // jobs)
 
 
 def run_limits(settings: Settings) -> RunLimits:

@@ -1,6 +1,5 @@
 """Threads that work on batches of variants while the caller's thread looks after them."""
 
-import os
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from math import inf
@@ -11,11 +10,6 @@ from typing import Generic, Protocol, Self, TypeVar
 
 #: Seconds between two looks at the caller's ``should_stop``.
 LOOK_SECONDS = 0.05
-
-
-def processors() -> int:
-    """How many of them this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 class Work(Protocol):
