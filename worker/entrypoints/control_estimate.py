@@ -19,6 +19,7 @@ PATH = "/v1/backtests/estimate"
 def estimate_router(estimates: UserEstimates, current_user: Callable[..., User]) -> APIRouter:
     """The route for the user that ``current_user``, a dependency, finds in a request."""
     router = APIRouter(tags=["backtests"])
+    as_user = Depends(current_user)
 
     @router.post(
         PATH,
@@ -32,7 +33,7 @@ def estimate_router(estimates: UserEstimates, current_user: Callable[..., User])
             422: {"description": "Not valid: `errors` lists every wrong field."},
         },
     )
-    async def estimate(request: Request, user: User = Depends(current_user)) -> EstimateForm:  # noqa: B008
+    async def estimate(request: Request, user: User = as_user) -> EstimateForm:
         require_json(request)
         body = await request.body()
         return await run_in_threadpool(estimates.estimate, user, body)

@@ -63,7 +63,7 @@ def install_documentation(app: FastAPI) -> None:
             app.openapi_schema = completed(plain())
         return app.openapi_schema
 
-    app.openapi = openapi  # type: ignore[method-assign]
+    app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI says to extend it
 
     @app.get(PATH, include_in_schema=False)
     def documentation() -> HTMLResponse:
