@@ -93,8 +93,8 @@ def _of_one_column(
     indicator: Average | Rsi | Macd | Bollinger | StochRsi | Roc, values: FloatArray
 ) -> dict[str, FloatArray]:
     if isinstance(indicator, Average):
-        average = indicators.sma if indicator.type == "sma" else _AVERAGES[indicator.type]
-        return {"": average(values, indicator.period)}
+        moving = indicators.sma if indicator.type == "sma" else _AVERAGES[indicator.type]
+        return {"": moving(values, indicator.period)}
     if isinstance(indicator, Rsi):
         return {"": indicators.rsi(values, indicator.period)}
     if isinstance(indicator, Macd):
