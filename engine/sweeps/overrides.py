@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.errors import ConfigError, ConfigProblem
-from engine.limits import shown
+from engine.limits import MAX_LEVELS, shown
 
 
 def overridden(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -22,7 +22,11 @@ def overridden(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[st
     for path, value in overrides.items():
         if not isinstance(path, str) or not all(path.split(".")):
             raise ConfigError([ConfigProblem("overrides", "dotted paths as keys", shown(path))])
-        config = _with(config, path.split("."), 0, value)
+        parts = path.split(".")
+        if len(parts) > MAX_LEVELS:
+            expected = f"paths of at most {MAX_LEVELS} levels"
+            raise ConfigError([ConfigProblem("overrides", expected, shown(path))])
+        config = _with(config, parts, 0, value)
     return dict(config)
 
 
@@ -36,9 +40,16 @@ def _with(container: Any, parts: list[str], depth: int, value: Any) -> Any:
     if isinstance(container, Mapping):
         inner = container.get(part)
         return {**container, part: _with(inner, parts, depth + 1, value)}
-    if isinstance(container, list | tuple) and part.isdecimal() and int(part) < len(container):
-        place = int(part)
+    place = _place(part, len(container)) if isinstance(container, list | tuple) else None
+    if place is not None:
         inner = _with(container[place], parts, depth + 1, value)
         return [*container[:place], inner, *container[place + 1 :]]
     path = ".".join(parts[:depth])
     raise ConfigError([ConfigProblem(path, f"something to set {part} in", shown(container))])
+
+
+def _place(part: str, length: int) -> int | None:
+    """A position in a list that long; of its digits no more are read than the last one has."""
+    if not part.isdecimal() or len(part) > len(str(length)) or int(part) >= length:
+        return None
+    return int(part)

@@ -104,6 +104,8 @@ def test_overrides_reach_into_objects_and_lists() -> None:
         ({"list.-1": 1}, "list: expected something to set -1 in"),
         ({"": 1}, "overrides: expected dotted paths as keys"),
         ({5: 1}, "overrides: expected dotted paths as keys"),
+        ({f"list.{'9' * 5_000}": 1}, "list: expected something to set 99"),
+        ({"a" + ".a" * 5_000: 1}, "overrides: expected paths of at most 40 levels"),
         ([1], "overrides: expected an object"),
     ],
 )

@@ -320,6 +320,7 @@ def test_quotas_are_429(tmp_path: Path) -> None:
         (b"\xff", "application/json", 422),
         (b'{"baseConfig": {"startingCapital": NaN}}', "application/json", 422),
         (b"[" * 100_000, "application/json", 422),
+        (b'{"parameterGrid": {"label": ["\\ud800"]}}', "application/json", 422),
         (b"[1]", "application/json", 422),
         (b"", "application/json", 422),
         (json.dumps(BUNDLE).encode(), "text/plain", 415),
@@ -331,6 +332,34 @@ def test_quotas_are_429(tmp_path: Path) -> None:
 def test_a_body_has_to_be_json(api: Api, content: bytes, content_type: str, status: int) -> None:
     answer = api.client.post("/v1/bundles", content=content, headers={"Content-Type": content_type})
     assert answer.status_code == status
+
+
+def test_a_character_of_two_halves_is_text(api: Api) -> None:
+    """What JSON escapes as a pair of surrogates; one of them alone could not be told again."""
+    grid = {"label": ["\U0001f600"]}
+    body = json.dumps({**BUNDLE, "parameterGrid": grid})
+    assert "\\ud83d\\ude00" in body
+
+    answer = api.client.post(
+        "/v1/bundles", content=body, headers={"Content-Type": "application/json"}
+    )
+
+    assert answer.status_code == 201, answer.text
+    assert api.get(answer.json()["bundleId"])["parameterGrid"] == grid
+    halved = body.replace("\\ude00", "")
+    refused = api.client.post(
+        "/v1/bundles", content=halved, headers={"Content-Type": "application/json"}
+    )
+    assert refused.json()["errors"][0]["got"] == "text that is none: half of a surrogate pair"
+
+
+@pytest.mark.parametrize("path", ["parameters.sleeves." + "9" * 5_000, "a" + ".a" * 5_000])
+def test_a_path_without_end_is_wrong_in_its_variant_alone(api: Api, path: str) -> None:
+    bundle_id = api.run(parameterGrid=None, variants=[{}, {path: 1}])
+
+    bundle = api.get(bundle_id)
+
+    assert (bundle["status"], bundle["completed"], bundle["failed"]) == ("completed", 1, 1)
 
 
 def test_the_same_key_and_body_make_one_bundle(api: Api) -> None:

@@ -64,6 +64,19 @@ def test_rows_come_in_any_order() -> None:
     assert (rows.completed, rows.failed) == (2, 1)
 
 
+def test_half_a_character_fails_no_more_than_its_variant() -> None:
+    variants = [{"label": "\ud800"}, {"label": "é"}]
+    rows = ChunkRows(Chunk(start=0, count=2), variants)
+    rows.add(0, SweepRow(0, error=VariantError("INVALID_CONFIG", "\ud800: no such field")))
+    rows.add(1, a_row(1))
+
+    found = rows_of(rows.columns())
+
+    assert [from_json(row["overrides"]) for row in found] == variants
+    assert found[0]["errorMessage"] == "?: no such field"
+    assert found[1]["overrides"] == '{"label":"é"}'
+
+
 def test_the_rest_gets_one_reason() -> None:
     rows = ChunkRows(Chunk(start=0, count=3), VARIANTS)
     rows.add(1, a_row())

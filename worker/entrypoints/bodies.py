@@ -1,6 +1,7 @@
 """Reading request bodies that nobody vouches for."""
 
 import json
+import re
 from collections.abc import Mapping
 from email.message import Message as HeaderMessage
 from typing import Any, TypeVar
@@ -16,6 +17,9 @@ Model = TypeVar("Model", bound=BaseModel)
 
 #: A configuration has at most 900 KiB as a document; as JSON its numbers may be longer.
 MAX_CONFIG_BODY_BYTES = 4 * 1024 * 1024
+
+#: How a text in JSON may hold half of a pair of surrogates, which no answer could say again.
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 #: A body is read to its end up to here, so that its sender can hear the answer.
 MAX_DISCARDED_BYTES = 32 * 1024 * 1024
@@ -76,13 +80,18 @@ def require_json(request: Request) -> None:
 
 
 def parsed(body: bytes) -> object:
-    """The JSON of a body; NaN and infinity are no JSON.
+    """The JSON of a body; NaN and infinity are no JSON, and halves of characters no text.
 
     Raises:
         InvalidFields: it is none.
     """
     try:
-        return json.loads(body, parse_constant=_refuse)
+        value = json.loads(body, parse_constant=_refuse)
+        if _SURROGATE.search(body):
+            json.dumps(value, ensure_ascii=False).encode()
+        return value
+    except UnicodeEncodeError:
+        raise InvalidFields([not_json("half of a surrogate pair")]) from None
     except json.JSONDecodeError as error:
         raise InvalidFields([not_json(error.msg, error.pos + 1)]) from None
     except UnicodeDecodeError as error:

@@ -118,7 +118,8 @@ class ChunkRows:
 
     def _fail(self, place: int, code: str, message: str) -> None:
         self._columns["errorCode"][place] = str(code)
-        self._columns["errorMessage"][place] = message
+        # It may quote half of a character, which no column of text holds.
+        self._columns["errorMessage"][place] = message.encode("utf-8", "replace").decode()
         self.failed += 1
 
 
@@ -171,8 +172,13 @@ def figures_of(row: Mapping[str, Any]) -> dict[str, float | int | None]:
 
 
 def to_json(overrides: Mapping[str, Any]) -> str:
-    """Overrides as a row holds them."""
-    return json.dumps(overrides, ensure_ascii=False, separators=(",", ":"), default=str)
+    """Overrides as a row holds them: as they are, or escaped where there is no UTF-8 for them."""
+    text = json.dumps(overrides, ensure_ascii=False, separators=(",", ":"), default=str)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(overrides, separators=(",", ":"), default=str)
+    return text
 
 
 def from_json(text: str) -> dict[str, Any]:
