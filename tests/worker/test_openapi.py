@@ -1,12 +1,14 @@
 """Every route is described, every example is right, and ``/docs`` needs nobody else."""
 
 import re
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 import engine
@@ -15,7 +17,7 @@ from tests.support.pages import parse_page
 from tests.support.signed_tokens import issuer
 from tests.support.workers import make_worker
 from worker.adapters.candle_files import CandleFiles
-from worker.entrypoints.openapi import completed
+from worker.entrypoints.openapi import completed, install_documentation
 from worker.report.result_report import policy
 
 Operation = tuple[str, str, dict[str, Any]]
@@ -261,3 +263,28 @@ def test_a_description_is_completed_without_repeating_itself() -> None:
     assert responses["503"]["description"] == "Own words."
     assert re.search("every wrong field", responses["422"]["description"])
     assert "content" not in responses["200"]
+
+
+def test_many_who_ask_first_have_one_description_made() -> None:
+    app = FastAPI(docs_url=None)
+    plain, made = app.openapi, []
+    second = threading.Event()
+
+    def slow() -> dict[str, Any]:
+        made.append(threading.get_ident())
+        if len(made) > 1:
+            second.set()
+        second.wait(0.2)
+        return plain()
+
+    app.openapi = slow  # type: ignore[method-assign]
+    install_documentation(app)
+    given: list[dict[str, Any]] = []
+    threads = [threading.Thread(target=lambda: given.append(app.openapi())) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+    assert len(made) == 1
+    assert [description is given[0] for description in given] == [True] * 4

@@ -1,14 +1,17 @@
-"""How a server starts: nothing is looked for among what it imports."""
+"""How a server starts: nothing is looked for among what it imports, or made before its time."""
 
 import gc
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
-from worker.entrypoints.starting import SWITCH_SECONDS, quick_start
+from worker.entrypoints.starting import SWITCH_SECONDS, load_fastapi, quick_start
 
 COUNT = """
 import os, sys
@@ -73,3 +76,57 @@ def test_numpy_starts_no_threads_unless_it_is_told_to() -> None:
 
     assert said() == ["1", "1"]
     assert said(OPENBLAS_NUM_THREADS="2")[1] == "2"
+
+
+#: Prints whether FastAPI's models were built before they were needed, and what they describe.
+DESCRIBE = """
+import json
+import sys
+from pydantic import BaseModel
+from worker.entrypoints.starting import load_fastapi
+if sys.argv[1] == "light":
+    load_fastapi()
+from fastapi import FastAPI
+from fastapi.openapi.models import OpenAPI, PathItem
+from fastapi.security import HTTPBearer
+built = [OpenAPI.__pydantic_complete__, PathItem.__pydantic_complete__]
+from fastapi import Depends
+
+class Ours(BaseModel):
+    number: int = 0
+
+app = FastAPI()
+
+@app.post("/ours", dependencies=[Depends(HTTPBearer())], responses={404: {"model": Ours}})
+def ours(wanted: Ours, page: int = 1) -> list[Ours]:
+    return [wanted]
+
+built_ours = Ours.__pydantic_complete__
+print(json.dumps({"built": built, "ours": built_ours, "description": app.openapi()}))
+"""
+
+
+def described(how: str) -> dict[str, Any]:
+    said = subprocess.run(
+        [sys.executable, "-c", DESCRIBE, how],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return dict(json.loads(said.stdout))
+
+
+def test_fastapis_models_are_built_for_a_description_and_ours_at_once() -> None:
+    light, usual = described("light"), described("usual")
+
+    assert light["built"] == [False, False]
+    assert usual["built"] == [True, True]
+    assert light["ours"] is usual["ours"] is True
+    assert light["description"] == usual["description"]
+    assert "bearer" in json.dumps(light["description"]["components"]["securitySchemes"])
+
+
+def test_nothing_of_it_stays_behind_where_fastapi_is_there_already() -> None:
+    before = dict(BaseModel.model_config)
+    load_fastapi()
+    assert dict(BaseModel.model_config) == before

@@ -1,5 +1,6 @@
 """The description of an application's routes: FastAPI's own, completed with how errors look."""
 
+import threading
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
@@ -57,11 +58,13 @@ def install_documentation(app: FastAPI) -> None:
     elsewhere.
     """
     plain = app.openapi
+    describing = threading.Lock()
 
     def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            app.openapi_schema = completed(plain())
-        return app.openapi_schema
+        with describing:
+            if app.openapi_schema is None:
+                app.openapi_schema = completed(plain())
+            return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI says to extend it
 

@@ -29,3 +29,18 @@ def quick_start() -> Iterator[None]:
         gc.freeze()
         if was_enabled:
             gc.enable()
+
+
+def load_fastapi() -> None:
+    """Import FastAPI, and leave its models of an OpenAPI document to whoever asks for one.
+
+    To build them takes a third of its import. Only what is defined in here is put off: models of
+    our own are used by several threads, and two must not build the same one at once.
+    """
+    from pydantic import BaseModel
+
+    BaseModel.model_config["defer_build"] = True
+    try:
+        import fastapi.openapi.models  # noqa: F401
+    finally:
+        del BaseModel.model_config["defer_build"]

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from worker.entrypoints.starting import quick_start
+from worker.entrypoints.starting import load_fastapi, quick_start
 
 
 @click.command()
@@ -13,6 +13,7 @@ from worker.entrypoints.starting import quick_start
 def serve(host: str | None, port: int | None) -> None:
     """Run the worker service: it answers rings and runs jobs, one at a time."""
     with quick_start():
+        load_fastapi()
         from worker.entrypoints.worker_server import serve_worker
         from worker.settings import load_settings
 
@@ -53,6 +54,7 @@ def poll_slot() -> None:
 def control(host: str | None, port: int | None) -> None:
     """Run the control service: it takes jobs from users and events, and runs none."""
     with quick_start():
+        load_fastapi()
         from worker.entrypoints.control_server import serve_control
         from worker.settings import load_settings
 
