@@ -148,6 +148,7 @@ UNSTABLE = {
 STABLE = {"math.prod"}
 #: Sums of whole numbers, which are exact, and of progress.
 HARMLESS = {
+    "sum(map(_size, value))",
     "columns.duration_days[counted].sum()",
     "held.sum()",
     "np.sum(ends[shown:] - starts[shown:])",
