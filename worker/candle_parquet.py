@@ -13,9 +13,13 @@ from worker.candle_rows import Bar, Refused, Rows, in_order, read_bar
 #: How a Parquet file begins.
 MAGIC = b"PAR1"
 
+#: What a row takes while it is checked: its columns and its number, each of eight bytes.
+ROW_BYTES = 64
 
-def read_parquet(content: bytes) -> Rows:
-    """All bars of a file, oldest first; columns are named as in a CSV file.
+
+def read_parquet(content: bytes, most_unpacked: int) -> Rows:
+    """All bars of a file, oldest first; columns are named as in a CSV file. ``most_unpacked``:
+    bytes that they may take, however small the file is: a step that repeats is stored once.
 
     A time is a timestamp of any unit (without a zone it is UTC), a date, a number since 1970 or
     text.
@@ -28,6 +32,8 @@ def read_parquet(content: bytes) -> Rows:
 
     try:
         file = pyarrow.parquet.ParquetFile(io.BytesIO(content))
+        if file.metadata.num_rows > most_unpacked // ROW_BYTES:
+            raise Refused(f"it has more than {most_unpacked // ROW_BYTES:,} rows")
         columns = find_columns(file.schema_arrow.names)
         rows = in_order(_bars(file, columns), columns.notes)
     except (pyarrow.ArrowException, OSError) as error:

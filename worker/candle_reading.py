@@ -38,7 +38,9 @@ def read_candle_content(content: bytes, most_unpacked: int) -> Rows:
         Refused: names the row that stands in the way.
     """
     content = _unpack(content, most_unpacked)
-    return read_parquet(content) if content.startswith(PARQUET) else read_csv(content)
+    if content.startswith(PARQUET):
+        return read_parquet(content, most_unpacked)
+    return read_csv(content)
 
 
 def _unpack(content: bytes, most: int) -> bytes:

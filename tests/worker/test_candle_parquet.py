@@ -13,7 +13,7 @@ import pyarrow.parquet
 import pytest
 
 from tests.support.candle_rows import bars_in
-from worker.candle_parquet import read_parquet
+from worker.candle_parquet import ROW_BYTES, read_parquet
 from worker.candle_reading import read_candle_file
 from worker.candle_rows import Bar, Refused
 
@@ -24,6 +24,9 @@ BARS = [
     Bar(MILLISECONDS[0], 10.0, 12.0, 9.0, 11.0, 100.0),
     Bar(MILLISECONDS[1], 11.0, 13.0, 10.0, 12.0, 0.0),
 ]
+
+
+ROOM = 10_000_000
 
 
 def parquet(**columns: Any) -> bytes:
@@ -47,7 +50,7 @@ def timestamps(unit: str, zone: str | None) -> pyarrow.Array:
 
 def refusal(**columns: Any) -> Refused:
     with pytest.raises(Refused) as caught:
-        read_parquet(parquet(**columns))
+        read_parquet(parquet(**columns), ROOM)
     return caught.value
 
 
@@ -70,7 +73,7 @@ def refusal(**columns: Any) -> Refused:
     ids=lambda times: str(times.type),
 )
 def test_times_of_any_type(times: pyarrow.Array) -> None:
-    assert bars_in(read_parquet(parquet(time=times))) == BARS
+    assert bars_in(read_parquet(parquet(time=times), ROOM)) == BARS
 
 
 @pytest.mark.parametrize(
@@ -85,17 +88,17 @@ def test_times_of_any_type(times: pyarrow.Array) -> None:
     ],
 )
 def test_other_types_and_names(columns: dict[str, Any]) -> None:
-    assert bars_in(read_parquet(parquet(**columns))) == BARS
+    assert bars_in(read_parquet(parquet(**columns), ROOM)) == BARS
 
 
 def test_what_is_missing_or_left_out_is_noted() -> None:
-    rows = read_parquet(parquet(volume=None, vwap=[1.0, 2.0]))
+    rows = read_parquet(parquet(volume=None, vwap=[1.0, 2.0]), ROOM)
     assert rows.values[4].tolist() == [0.0, 0.0]
     assert rows.notes == ["ignored columns: 'vwap'", "there is no volume; it is 0"]
 
 
 def test_newest_first_is_turned_round() -> None:
-    rows = read_parquet(parquet(time=[NEXT, DAY]))
+    rows = read_parquet(parquet(time=[NEXT, DAY]), ROOM)
     assert rows.times.tolist() == MILLISECONDS
     assert list(rows.numbers) == [2, 1]
 
@@ -127,7 +130,15 @@ def test_rows_are_counted_across_groups() -> None:
     table: dict[str, Any] = {name: [1.0] * count for name in ("open", "high", "low", "close")}
     table["low"][69_999] = 2.0
     with pytest.raises(Refused, match=r"^row 70000: high 1 is below low 2$"):
-        read_parquet(parquet(time=times, volume=None, **table))
+        read_parquet(parquet(time=times, volume=None, **table), ROOM)
+
+
+def test_more_rows_than_there_is_room_for_are_refused_before_they_are_read() -> None:
+    """A million bars that never change take a few kilobytes of a file."""
+    two = parquet(time=[DAY, NEXT])
+    assert len(read_parquet(two, 2 * ROW_BYTES)) == 2
+    with pytest.raises(Refused, match="it has more than 1 rows"):
+        read_parquet(two, 2 * ROW_BYTES - 1)
 
 
 def test_an_empty_table_is_refused() -> None:
@@ -139,7 +150,7 @@ def test_an_empty_table_is_refused() -> None:
 @pytest.mark.parametrize("content", [b"PAR1", parquet()[:-20], b"PAR1" + b"\x00" * 100 + b"PAR1"])
 def test_a_broken_file_is_refused_in_one_line(content: bytes) -> None:
     with pytest.raises(Refused, match=r"^not readable as Parquet \(.*\)$") as caught:
-        read_parquet(content)
+        read_parquet(content, ROOM)
     assert len(str(caught.value)) < 150
 
 
