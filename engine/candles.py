@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 _PART_BARS = 8_192
 
 
+@lru_cache(maxsize=64)
 def to_milliseconds(moment: datetime) -> int:
     """Milliseconds since 1970 UTC of an aware time, rounded down."""
     return (moment - _EPOCH) // _MILLISECOND
@@ -156,12 +158,12 @@ class Candles:
     def between(self, start: datetime | None, end: datetime | None) -> "Candles":
         """The bars that open in [start, end]; ``None`` leaves that side open."""
         first = 0
-        last = len(self)
+        last = len(self.times)
         if start is not None and last > 0:
             first = int(self.times.searchsorted(_at_or_after(start), side="left"))
         if end is not None:
             last = int(self.times.searchsorted(to_milliseconds(end), side="right"))
-        if first == 0 and last == len(self):
+        if first == 0 and last == len(self.times):
             return self
         return self.rows(first, max(first, last))
 
@@ -198,6 +200,7 @@ def _parts(column: NDArray[Any]) -> Iterator[NDArray[Any]]:
         yield column[first : first + _PART_BARS]
 
 
+@lru_cache(maxsize=64)
 def _at_or_after(moment: datetime) -> int:
     """The first whole millisecond at or after ``moment``."""
     return -((_EPOCH - moment) // _MILLISECOND)

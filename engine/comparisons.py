@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine._jit import kernel
+from engine.indicators.exact_sums import PART_BARS, add_up
 from engine.simulation import BoolArray, FloatArray, IntArray
 
 Standings = NDArray[np.uint8]
@@ -15,6 +16,8 @@ Standings = NDArray[np.uint8]
 LESS, EQUAL, GREATER = 1, 2, 4
 KNOWN = LESS | EQUAL | GREATER
 UNDEFINED = 0
+#: Two sums times the other's period below this differ by more than the rounding of their means.
+_TOLD_APART = 2.0**50
 
 
 @kernel
@@ -38,21 +41,57 @@ def stand_to_number(left: FloatArray, right: float, standings: Standings) -> Non
 
 
 @kernel
-def stand_averages(sums: IntArray, period: int, other: int, standings: Standings) -> None:
+def _stand_averages(
+    values: FloatArray, period: int, other: int, sums: IntArray, standings: Standings
+) -> float:
     """Write how the mean of the last ``period`` values stands to that of the last ``other`` ones.
 
-    ``sums`` are running sums of whole numbers. Multiplied crosswise they tell what two quotients
-    would, for less than two divisions.
+    Multiplied crosswise, sums tell what two quotients would, for less than two divisions. Returns
+    the largest size of a value in units of 1e-8, infinity if one is no whole number of them.
+
+    Args:
+        sums: scratch of more than the longer period: first that many sums before a part of the
+            bars, and one, then those of the part.
     """
-    defined_from = max(period, other) - 1
-    for i in range(min(defined_from, len(standings))):
-        standings[i] = UNDEFINED
-    late, early, other_early = np.uint64(1), np.uint64(period - 1), np.uint64(other - 1)
+    longest = max(period, other)
+    part = len(sums) - longest - 1
+    late, early = np.uint64(longest + 1), np.uint64(longest + 1 - period)
+    other_early = np.uint64(longest + 1 - other)
     weight, other_weight = float(period), float(other)
-    for i in range(np.uint64(defined_from), np.uint64(len(standings))):
-        left = np.float64(sums[i + late] - sums[i - early]) * other_weight
-        right = np.float64(sums[i + late] - sums[i - other_early]) * weight
-        standings[i] = (left < right) * LESS + (left == right) * EQUAL + (left > right) * GREATER
+    largest = 0.0
+    for i in range(longest + 1):
+        sums[i] = 0
+    for begin in range(0, len(values), part):
+        count = min(part, len(values) - begin)
+        largest = max(largest, add_up(values, begin, begin + count, sums, longest))
+        undefined = min(max(longest - 1 - begin, 0), count)
+        for i in range(begin, begin + undefined):
+            standings[i] = UNDEFINED
+        first = np.uint64(begin)
+        for i in range(np.uint64(undefined), np.uint64(count)):
+            left = np.float64(sums[i + late] - sums[i + early]) * other_weight
+            right = np.float64(sums[i + late] - sums[i + other_early]) * weight
+            standings[first + i] = (
+                (left < right) * LESS + (left == right) * EQUAL + (left > right) * GREATER
+            )
+        for i in range(longest + 1):
+            sums[i] = sums[i + count]
+    return largest
+
+
+def stand_averages(values: FloatArray, period: int, other: int, standings: Standings) -> bool:
+    """Write how two simple averages of ``values`` stand to each other, from their exact sums.
+
+    False where only the averages themselves tell it to the last bit; what is written then means
+    nothing.
+    """
+    longest = max(period, other)
+    if longest > len(values):
+        standings.fill(UNDEFINED)
+        return True
+    sums = np.empty(longest + 1 + max(longest, PART_BARS), np.int64)
+    largest = _stand_averages(values, period, other, sums, standings)
+    return largest * period * other < _TOLD_APART
 
 
 def turned(bits: int) -> int:

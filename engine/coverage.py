@@ -1,5 +1,7 @@
 """Whether the bars of a run cover the days that its config asks for."""
 
+from functools import lru_cache
+
 from engine.annualization import trades_around_the_clock
 from engine.candles import Candles, from_milliseconds, to_milliseconds
 from engine.config import BacktestConfig
@@ -18,15 +20,21 @@ def range_note(config: BacktestConfig, bars: Candles) -> str | None:
     if config.price_path is not None:
         return None
     length = TIMEFRAMES[config.timeframe]
-    late = int(bars.times[0]) - to_milliseconds(config.start)
-    early = to_milliseconds(config.end) - (int(bars.times[-1]) + length)
+    first, last = int(bars.times[0]), int(bars.times[-1])
+    late = first - to_milliseconds(config.start)
+    early = to_milliseconds(config.end) - (last + length)
     missing = max(late, early)
     if missing < max(DAY - 1, length - 1):
         return None
     if missing <= max(LONGEST_CLOSURE, length) and not trades_around_the_clock(bars.times):
         return None
-    first, last = from_milliseconds(bars.times[0]), from_milliseconds(bars.times[-1])
+    return _note(config.start_date, config.end_date, len(bars), first, last)
+
+
+@lru_cache(maxsize=64)
+def _note(start_date: str, end_date: str, bars: int, first: int, last: int) -> str:
     return (
-        f"Candles from {config.start_date} to {config.end_date} were asked for; there are "
-        f"{len(bars)}, from {first:%Y-%m-%d} to {last:%Y-%m-%d}, and the run is over these."
+        f"Candles from {start_date} to {end_date} were asked for; there are {bars}, from "
+        f"{from_milliseconds(first).date()} to {from_milliseconds(last).date()}, "
+        "and the run is over these."
     )

@@ -126,13 +126,20 @@ def _mark_position(
 
 @kernel
 def _extremes(
-    begin: int, end: int, low: FloatArray, high: FloatArray, lowest: float, highest: float
+    begin: int, end: int, low: IntArray, high: IntArray, lowest: float, highest: float
 ) -> tuple[float, float]:
-    """The lowest low and the highest high of bars begin … end − 1, and of what is given."""
-    for i in range(np.uint64(begin), np.uint64(end)):
-        lowest = low[i] if low[i] < lowest else lowest
-        highest = high[i] if high[i] > highest else highest
-    return lowest, highest
+    """The lowest low and the highest high of bars begin … end − 1, and of what is given.
+
+    Positive floats are in the order of their bits, of which a vector finds the extremes.
+    """
+    if begin >= end:
+        return lowest, highest
+    least, most = low[begin], high[begin]
+    for i in range(np.uint64(begin + 1), np.uint64(end)):
+        least = min(least, low[i])
+        most = max(most, high[i])
+    low_price, high_price = np.int64(least), np.int64(most)
+    return min(lowest, low_price.view(np.float64)), max(highest, high_price.view(np.float64))
 
 
 @kernel
@@ -182,6 +189,7 @@ def run_bars(
     codes, words, equity = borrowed(codes), borrowed(words), borrowed(equity)
     holds_position = borrowed(holds_position)
     numbers, indices, flags = borrowed(numbers), borrowed(indices), borrowed(flags)
+    low_bits, high_bits = borrowed(low.view(np.int64)), borrowed(high.view(np.int64))
     cash = state[CASH]
     units = state[UNITS]
     entry_price = state[ENTRY_PRICE]
@@ -245,7 +253,9 @@ def run_bars(
                     lowest, highest,
                 )  # fmt: skip
             else:
-                lowest, highest = _extremes(range_from, range_to, low, high, lowest, highest)
+                lowest, highest = _extremes(
+                    range_from, range_to, low_bits, high_bits, lowest, highest
+                )
             mark_to = min(mark_to, touched)
             bar = _mark_position(bar, mark_to, cash, holding, close, equity, holds_position)
             ambiguous = False
@@ -253,7 +263,9 @@ def run_bars(
             order_from = bar + 1
             if bar < mark_to:
                 # What came after this close never happened.
-                lowest, highest = _extremes(range_from, bar + 1, low, high, before[0], before[1])
+                lowest, highest = _extremes(
+                    range_from, bar + 1, low_bits, high_bits, before[0], before[1]
+                )
                 reason = _BY_RUIN
                 price = close[bar] * (1.0 - side * slippage)
                 ruin_index = bar

@@ -18,13 +18,9 @@ from engine.indicator_parameters import (
     Supertrend,
 )
 from engine.indicators.exact_sums import Totals, totals_of
-from engine.simulation import FloatArray, IntArray
+from engine.simulation import FloatArray
 
 _AVERAGES = {"ema": indicators.ema, "wma": indicators.wma}
-
-
-#: Two sums times the other's period below this differ by more than the rounding of their means.
-_TOLD_APART = 2.0**50
 
 
 class Outputs:
@@ -41,17 +37,6 @@ class Outputs:
             totals = self._totals_of(indicator.source)
             return {"": indicators.sma(values, indicator.period, totals)}
         return outputs(indicator, self._candles)
-
-    def comparable(self, one: Average, other: Average) -> IntArray | None:
-        """Running sums of which ``stand_averages`` tells how two simple averages stand to each
-        other to the last bit; None if only the averages themselves do.
-        """
-        if one.source != other.source:
-            return None
-        totals = self._totals_of(one.source)
-        is_told = totals.largest * one.period * other.period < _TOLD_APART
-        both_hold = totals.hold(one.period) and totals.hold(other.period)
-        return totals.sums if is_told and both_hold else None
 
     def _totals_of(self, source: str) -> Totals:
         if source not in self._totals:

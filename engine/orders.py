@@ -40,7 +40,8 @@ _ALL = ~np.uint64(0)
 def empty_codes(bars: int) -> Codes:
     """Room for the codes of ``bars`` bars, and for as many more as fill the last word."""
     codes = np.empty(-(-bars // WORD_CODES) * WORD_CODES, np.uint8)
-    codes[bars:] = 0
+    if len(codes) > bars:
+        codes[bars:] = 0
     return codes
 
 

@@ -51,6 +51,7 @@ class Evaluation:
     ) -> None:
         self._rules = rules
         self._candles = candles
+        self._bars = len(candles)
         self._outputs = Outputs(candles)
         self._outputs_of = outputs_of
         self._series: dict[str, FloatArray] = {name: getattr(candles, name) for name in COLUMNS}
@@ -59,7 +60,7 @@ class Evaluation:
     def fires(self, condition: Condition | None) -> BoolArray:
         """Where ``condition`` is true; nowhere without one."""
         if condition is None:
-            return np.zeros(len(self._candles), np.bool_)
+            return np.zeros(self._bars, np.bool_)
         return self._where(condition, verdict=True)
 
     def truth(self, condition: Condition) -> Truth:
@@ -80,7 +81,7 @@ class Evaluation:
     def _is_never_defined(self, name: str) -> bool:
         indicator = self._rules.indicators[name]
         if is_simple(indicator):
-            return indicator.period > len(self._candles)
+            return indicator.period > self._bars
         series = (self._series.get(name + output) for output in OUTPUTS[indicator.type])
         # Most have a value on the last bar, which saves looking at the others.
         return any(
@@ -130,7 +131,7 @@ class Evaluation:
         return self._standings[a, b], False
 
     def _compared(self, a: Operand, b: Operand) -> Standings:
-        standings = np.empty(len(self._candles), np.uint8)
+        standings = np.empty(self._bars, np.uint8)
         if isinstance(a, float):
             standings.fill(LESS if a < float(b) else GREATER if a > float(b) else EQUAL)
         elif isinstance(b, float):
@@ -145,13 +146,10 @@ class Evaluation:
         one, other = indicators.get(a), indicators.get(b)
         if self._outputs_of is not None or one is None or other is None:
             return False
-        if not is_simple(one) or not is_simple(other):
+        if not is_simple(one) or not is_simple(other) or one.source != other.source:
             return False
-        sums = self._outputs.comparable(one, other)
-        if sums is None:
-            return False
-        stand_averages(sums, one.period, other.period, standings)
-        return True
+        values = getattr(self._candles, one.source)
+        return stand_averages(values, one.period, other.period, standings)
 
     def _stands(self, a: Operand, b: Operand, bits: int) -> BoolArray:
         standings, is_turned = self._standing(a, b)
@@ -170,7 +168,7 @@ class Evaluation:
     def _keeps_moving(self, operand: Operand, bars: int, sign: float, verdict: bool) -> BoolArray:
         """Each of the last ``bars`` steps went the way of ``sign``."""
         if isinstance(operand, float):
-            values = np.full(len(self._candles), operand)
+            values = np.full(self._bars, operand)
         else:
             values = sign * self._values(operand)
         steps = np.zeros(len(values), np.bool_)

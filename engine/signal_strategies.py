@@ -1,6 +1,7 @@
 """Runs the strategies that trade on signals: presets and rules become masks, masks an account."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,6 +59,7 @@ def simulate(
     return simulation
 
 
+@lru_cache(maxsize=64)
 def fill_rules(execution: "Execution", max_cycles: int | None) -> FillRules:
     """The execution settings as the kernel takes them."""
     return FillRules(

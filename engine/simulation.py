@@ -1,6 +1,7 @@
 """What a simulator hands to the analytics: the account bar by bar, its trades and its cycles.
 
-Columns instead of objects, because a minute-bar run closes tens of thousands of trades.
+Columns instead of objects, because a minute-bar run closes tens of thousands of trades. Nobody
+changes them; they are not frozen, because a short run would take a tenth longer to fill them.
 """
 
 from dataclasses import dataclass, field, fields
@@ -61,7 +62,7 @@ class Outcome(IntEnum):
     CLOSED = 4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class TradeTable:
     """One row a trade, all arrays of one length, ordered by entry.
 
@@ -95,7 +96,7 @@ class TradeTable:
         return TradeTable(**_rows(self, chosen))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class CycleTable:
     """One row a cycle from flat to flat, in order. The last one may be unfinished.
 
@@ -136,7 +137,7 @@ class WheelTotals:
     called_away_count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Simulation:
     """The account over ``n`` bars, marked at each bar's close."""
 

@@ -67,38 +67,43 @@ class TradeColumns(NamedTuple):
 
     def tables(self) -> tuple[TradeTable, CycleTable]:
         """The trades and the cycles that they are. The arrays are shared."""
-        numbers, indices, flags = self
+        (units, entry_price, exit_price, fees, pnl, returns, mae, mfe, start, end, none,
+         premium) = self.numbers  # fmt: skip
+        side, entry_index, exit_index, end_index, reason, outcome, instrument, nowhere = (
+            self.indices
+        )
+        ambiguous, completed, assigned = self.flags
         trades = TradeTable(
-            instrument=indices[INSTRUMENT],
-            side=indices[SIDE],
-            quantity=numbers[UNITS],
-            entry_index=indices[ENTRY_INDEX],
-            exit_index=indices[EXIT_INDEX],
-            entry_price=numbers[ENTRY_PRICE],
-            exit_price=numbers[EXIT_PRICE],
-            fees=numbers[FEES],
-            pnl=numbers[PNL],
-            trade_return=numbers[RETURN],
-            exit_reason=indices[REASON],
-            ambiguous=flags[AMBIGUOUS],
-            mae=numbers[MAE],
-            mfe=numbers[MFE],
-            strike=numbers[NONE],
-            expiry=indices[NOWHERE],
+            instrument=instrument,
+            side=side,
+            quantity=units,
+            entry_index=entry_index,
+            exit_index=exit_index,
+            entry_price=entry_price,
+            exit_price=exit_price,
+            fees=fees,
+            pnl=pnl,
+            trade_return=returns,
+            exit_reason=reason,
+            ambiguous=ambiguous,
+            mae=mae,
+            mfe=mfe,
+            strike=none,
+            expiry=nowhere,
         )
         cycles = CycleTable(
-            start_index=indices[ENTRY_INDEX],
-            end_index=indices[END_INDEX],
-            start_equity=numbers[START],
-            end_equity=numbers[END],
-            outcome=indices[OUTCOME],
-            completed=flags[COMPLETED],
-            had_assignment=flags[ASSIGNED],
-            assignment_price=numbers[NONE],
-            assignment_strike=numbers[NONE],
-            called_away_price=numbers[NONE],
-            called_away_strike=numbers[NONE],
-            premium_collected=numbers[PREMIUM],
+            start_index=entry_index,
+            end_index=end_index,
+            start_equity=start,
+            end_equity=end,
+            outcome=outcome,
+            completed=completed,
+            had_assignment=assigned,
+            assignment_price=none,
+            assignment_strike=none,
+            called_away_price=none,
+            called_away_strike=none,
+            premium_collected=premium,
         )
         return trades, cycles
 

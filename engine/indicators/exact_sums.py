@@ -22,6 +22,8 @@ UNITS = 1e8
 EXACT_INTEGERS = 2.0**53
 _SPLITTER = 134217729.0  # 2**27 + 1
 _TOO_LARGE = np.int64(EXACT_INTEGERS)
+#: Bars that are summed at a time: they stay in the processor's nearest cache.
+PART_BARS = 1024
 
 
 @kernel
@@ -76,23 +78,39 @@ _ROOM = 1024
 
 
 @kernel
-def _write_totals(values: FloatArray, first: int, sums: IntArray) -> float:
-    """Write the running sums; returns the largest size of a value, or infinity."""
+def add_up(values: FloatArray, begin: int, end: int, sums: IntArray, place: int) -> float:
+    """Go on from sums[place] with the running sums of values begin … end − 1.
+
+    Returns the largest size of a value, or infinity if one is no whole number of units.
+    """
     largest = np.int64(0)
     is_whole = True
+    after = np.uint64(place + 1)
+    first = np.uint64(begin)
+    for i in range(np.uint64(0), np.uint64(end - begin)):
+        value = values[first + i]
+        units = np.rint(value * UNITS)
+        is_whole &= units / UNITS == value
+        whole = np.int64(units) if abs(units) < EXACT_INTEGERS else _TOO_LARGE
+        sums[after + i] = whole
+        largest = max(largest, np.int64(abs(whole)))
+    total = sums[place]
+    for i in range(np.uint64(0), np.uint64(end - begin)):
+        total += sums[after + i]
+        sums[after + i] = total
+    return float(largest) if is_whole else math.inf
+
+
+@kernel
+def _write_totals(values: FloatArray, first: int, sums: IntArray) -> float:
+    """Write the running sums; returns the largest size of a value, or infinity."""
+    largest = 0.0
     for i in range(first + 1):
         sums[i] = 0
-    for i in range(np.uint64(first), np.uint64(len(values))):
-        units = np.rint(values[i] * UNITS)
-        is_whole &= units / UNITS == values[i]
-        whole = np.int64(units) if abs(units) < EXACT_INTEGERS else _TOO_LARGE
-        sums[i + np.uint64(1)] = whole
-        largest = max(largest, np.int64(abs(whole)))
-    total = 0
-    for i in range(np.uint64(first), np.uint64(len(values))):
-        total += sums[i + np.uint64(1)]
-        sums[i + np.uint64(1)] = total
-    return float(largest) if is_whole else math.inf
+    for begin in range(first, len(values), PART_BARS):
+        end = min(begin + PART_BARS, len(values))
+        largest = max(largest, add_up(values, begin, end, sums, begin))
+    return largest
 
 
 def totals_of(values: FloatArray, first: int = 0) -> Totals:

@@ -1,6 +1,7 @@
 """How series stand to each other, and crosses read from it."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,10 +22,10 @@ from engine.comparisons import (
     stand_to_number,
     turned,
 )
-from engine.indicator_outputs import Outputs
-from engine.indicator_parameters import Average
+from engine.indicator_outputs import outputs
 from engine.indicators import sma
-from engine.indicators.exact_sums import totals_of
+from engine.rules import Evaluation
+from engine.rules_parameters import RulesParameters
 from engine.simulation import FloatArray
 from tests.support.markets import candles_of_closes
 
@@ -83,6 +84,11 @@ def standing_of_averages(close: FloatArray, fast: int, slow: int) -> list[int]:
     return found.tolist()
 
 
+def stands(close: FloatArray, fast: int, slow: int) -> tuple[bool, list[int]]:
+    found = np.full(len(close), 255, np.uint8)
+    return stand_averages(close, fast, slow, found), found.tolist()
+
+
 @settings(deadline=None)
 @given(
     cents=st.lists(st.integers(9_990, 10_010), min_size=1, max_size=60),
@@ -92,30 +98,59 @@ def standing_of_averages(close: FloatArray, fast: int, slow: int) -> list[int]:
 def test_sums_tell_how_averages_stand(cents: list[int], fast: int, slow: int) -> None:
     """Prices so close together that most averages tie."""
     close = np.array(cents) / 100.0
-    found = np.full(len(close), 255, np.uint8)
-    stand_averages(totals_of(close).sums, fast, slow, found)
-    assert found.tolist() == standing_of_averages(close, fast, slow)
+    assert stands(close, fast, slow) == (True, standing_of_averages(close, fast, slow))
 
 
-def average(period: int, source: str = "close") -> Average:
-    return Average.model_validate({"type": "sma", "period": period, "source": source})
+@pytest.mark.parametrize("bars", [1_023, 1_024, 1_025, 2_048, 5_000])
+@pytest.mark.parametrize("slow", [7, 1_023, 1_024, 1_025, 1_500, 4_999, 5_000, 5_001, 2**31 - 1])
+def test_sums_go_on_from_part_to_part(bars: int, slow: int) -> None:
+    """Windows that end, begin and lie across where one part of the bars ends."""
+    close = np.random.default_rng(bars).integers(9_990, 10_010, bars) / 100.0
+    for fast, other in ((3, slow), (slow, 3)):
+        assert stands(close, fast, other) == (True, standing_of_averages(close, fast, other))
 
 
 @pytest.mark.parametrize(
     ("price", "one", "other"),
-    [
-        (1e7, average(1_000), average(2_000)),
-        (math.pi, average(2), average(3)),
-        (100.0, average(2), average(3, "open")),
-    ],
-    ids=["large", "no decimal", "two columns"],
+    [(1e7, 1_000, 2_000), (math.pi, 2, 3), (1e300, 2, 3), (math.inf, 2, 3), (math.nan, 2, 3)],
+    ids=["large", "no decimal", "very large", "infinite", "not a number"],
 )
-def test_sums_that_do_not_tell_are_not_given(price: float, one: Average, other: Average) -> None:
-    outputs = Outputs(candles_of_closes(np.full(10, price)))
-    assert outputs.comparable(one, other) is None
+def test_sums_that_do_not_tell_say_so(price: float, one: int, other: int) -> None:
+    assert not stands(np.full(3_000, price), one, other)[0]
 
 
-def test_sums_of_one_column_are_made_once() -> None:
-    outputs = Outputs(candles_of_closes(np.arange(1.0, 11.0)))
-    assert outputs.comparable(average(2), average(3)) is outputs.comparable(average(3), average(5))
-    np.testing.assert_array_equal(outputs.of(average(4))[""], sma(np.arange(1.0, 11.0), 4))
+@pytest.mark.parametrize("bar", [0, 1_024, 2_999])
+def test_one_price_that_is_no_decimal_is_enough(bar: int) -> None:
+    close = np.full(3_000, 100.0)
+    assert stands(close, 2, 3)[0]
+    close[bar] = math.pi
+    assert not stands(close, 2, 3)[0]
+
+
+def average(period: int, source: str = "close") -> dict[str, Any]:
+    return {"type": "sma", "period": period, "source": source}
+
+
+@pytest.mark.parametrize(
+    ("price", "fast", "slow"),
+    [
+        (100.0, average(2), average(5)),
+        (100.0 / 3.0, average(2), average(5)),
+        (1e8, average(1_200), average(1_400)),
+        (100.0, average(2), average(5, "open")),
+    ],
+    ids=["told", "no decimals", "large", "two columns"],
+)
+def test_rules_find_the_same_crosses_by_sums_and_by_averages(
+    price: float, fast: dict[str, Any], slow: dict[str, Any]
+) -> None:
+    steps = np.random.default_rng(3).integers(-3, 4, 3_000)
+    candles = candles_of_closes(price + np.cumsum(steps) / 100.0)
+    raw = {"indicators": {"fast": fast, "slow": slow}, "entry": {"crossesAbove": ["fast", "slow"]}}
+    parameters = RulesParameters.model_validate({**raw, "exit": {"above": ["slow", "fast"]}})
+    given_outputs = Evaluation(parameters, candles, outputs)
+    by_sums = Evaluation(parameters, candles)
+    for condition in (parameters.entry, parameters.exit):
+        expected_bars = given_outputs.fires(condition)
+        assert expected_bars.any()
+        np.testing.assert_array_equal(by_sums.fires(condition), expected_bars)
