@@ -11,7 +11,12 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from worker.entrypoints.starting import SWITCH_SECONDS, load_fastapi, quick_start
+from worker.entrypoints.starting import (
+    SWITCH_SECONDS,
+    load_fastapi,
+    quick_start,
+    without_old_models,
+)
 
 COUNT = """
 import os, sys
@@ -130,3 +135,48 @@ def test_nothing_of_it_stays_behind_where_fastapi_is_there_already() -> None:
     before = dict(BaseModel.model_config)
     load_fastapi()
     assert dict(BaseModel.model_config) == before
+
+
+OLD_MODELS = """
+import sys
+from pydantic import BaseModel
+from fastapi import FastAPI
+from worker.entrypoints.starting import without_old_models
+
+class Ours(BaseModel):
+    number: int = 0
+
+app = FastAPI()
+with without_old_models():
+    @app.get("/ours", responses={404: {"model": Ours | None}})
+    def ours() -> Ours:
+        return Ours()
+
+assert "404" in app.openapi()["paths"]["/ours"]["get"]["responses"]
+assert not [name for name in sys.modules if name.startswith("pydantic.v1")]
+from pydantic import v1
+assert v1.BaseModel is not BaseModel
+"""
+
+
+def test_an_application_is_made_without_pydantics_former_version_which_can_be_loaded_later() -> (
+    None
+):
+    subprocess.run([sys.executable, "-W", "ignore", "-c", OLD_MODELS], check=True)
+
+
+@pytest.mark.parametrize("loaded", [True, False])
+def test_what_was_loaded_stays_and_what_was_not_is_not_missing_afterwards(
+    monkeypatch: pytest.MonkeyPatch, loaded: bool
+) -> None:
+    monkeypatch.delitem(sys.modules, "pydantic.v1", raising=False)
+    if loaded:
+        monkeypatch.setitem(sys.modules, "pydantic.v1", sys)
+
+    with without_old_models():
+        assert sys.modules["pydantic.v1"] is (sys if loaded else None)
+
+    assert ("pydantic.v1" in sys.modules) is loaded
+    with pytest.raises(RuntimeError), without_old_models():
+        raise RuntimeError("no application")
+    assert ("pydantic.v1" in sys.modules) is loaded

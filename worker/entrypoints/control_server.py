@@ -3,6 +3,7 @@
 from worker.bootstrap import build_services
 from worker.entrypoints.control_app import create_control_app
 from worker.entrypoints.serving import serve_app
+from worker.entrypoints.starting import without_old_models
 from worker.logs import configure_logging
 from worker.settings import Settings, require_control_auth
 
@@ -15,4 +16,6 @@ def serve_control(settings: Settings) -> None:
     """
     require_control_auth(settings)
     configure_logging(settings.log_style)
-    serve_app(create_control_app(build_services(settings)), settings)
+    with without_old_models():
+        app = create_control_app(build_services(settings))
+    serve_app(app, settings)

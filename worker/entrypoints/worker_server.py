@@ -5,7 +5,7 @@ import signal
 
 from worker.bootstrap import build_services, build_worker
 from worker.entrypoints.serving import serve_app
-from worker.entrypoints.starting import quick_start
+from worker.entrypoints.starting import quick_start, without_old_models
 from worker.entrypoints.worker_app import create_worker_app
 from worker.logs import configure_logging
 from worker.settings import Settings, require_worker_auth
@@ -21,7 +21,8 @@ def serve_worker(settings: Settings) -> None:
     configure_logging(settings.log_style)
     with quick_start():
         worker = build_worker(build_services(settings), on_abandoned=_replace_this_process)
-        app = create_worker_app(worker)
+        with without_old_models():
+            app = create_worker_app(worker)
     serve_app(app, settings, on_exit=worker.shutdown.set)
 
 
