@@ -12,6 +12,7 @@ from pathlib import Path
 
 from benchmarks import beats, cold_start, options, single_run
 from benchmarks.targets import Row, summary, table
+from engine._jit import LIBRARY
 
 Measure = Callable[[], Sequence[Row]]
 
@@ -75,7 +76,8 @@ def _machine() -> str:
     load = ", ".join(f"{load:.1f}" for load in os.getloadavg())
     return (
         f"{platform.machine()}, {os.cpu_count()} processors, "
-        f"Python {platform.python_version()}, load {load}\n"
+        f"Python {platform.python_version()}, load {load}, "
+        f"kernels {'compiled by numba' if LIBRARY is None else 'of the library'}\n"
     )
 
 
