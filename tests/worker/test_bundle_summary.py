@@ -74,6 +74,27 @@ def test_the_cut_into_chunks_makes_no_difference(workshop: Workshop) -> None:
     assert parts.artifacts["results"].sha256 == whole.artifacts["results"].sha256
 
 
+def test_a_slow_finaliser_takes_nothing_from_another_one(workshop: Workshop) -> None:
+    """It read the chunks before one of them was replayed, and writes after the other's commit."""
+    bundle = a_bundle(rank_by="totalReturn")
+    ended = workshop.ended(workshop.run(bundle, 8, 2))
+    variants = VariantSource.of(bundle)
+    winner = merge(bundle, variants, ended, workshop.artifacts)
+    kept = {name: workshop.artifacts.read(part) for name, part in winner.artifacts.items()}
+    best = winner.summary["best"]["index"]
+    before = list(ended)
+    before[best // 2] = EndedChunk(chunk=ended[best // 2].chunk, failure=LOST)
+
+    slow = merge(bundle, variants, before, workshop.artifacts)
+
+    assert slow.failed == winner.failed + 2
+    assert list(kept) == ["variants", "results"]
+    for name, content in kept.items():
+        assert slow.artifacts[name].uri != winner.artifacts[name].uri
+        assert workshop.artifacts.read(winner.artifacts[name]) == content
+    assert merge(bundle, variants, ended, workshop.artifacts).artifacts == winner.artifacts
+
+
 def test_ranges_are_of_what_is_known(workshop: Workshop) -> None:
     found = merged(workshop, a_bundle(), 4)
     rows = in_order(found, workshop, "sharpe")

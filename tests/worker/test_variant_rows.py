@@ -19,6 +19,7 @@ from worker.services.bundles.variant_lists import StoredVariants, store_variants
 from worker.services.bundles.variant_rows import (
     ChunkRows,
     figures_of,
+    fingerprint,
     from_json,
     joined,
     lost_rows,
@@ -163,3 +164,13 @@ def test_stored_variants_are_a_sequence(tmp_path: Path) -> None:
     assert stored[-1] == VARIANTS[-1]
     assert VARIANTS[4] in stored
     assert stored.index(VARIANTS[4]) == 4
+
+
+def test_a_fingerprint_is_of_the_content_however_it_is_chunked() -> None:
+    whole = pyarrow.table({"index": [0, 1, 2], "label": ["a", None, "c"]})
+    parts = pyarrow.concat_tables([whole.slice(0, 2), whole.slice(2)])
+    assert parts["index"].num_chunks == 2
+    assert fingerprint(parts) == fingerprint(whole)
+    other = whole.set_column(1, "label", [["a", None, "d"]])
+    assert len({fingerprint(table) for table in (whole, other, whole.slice(1))}) == 3
+    assert len(fingerprint(whole)) == 16

@@ -22,6 +22,7 @@ from worker.services.bundles.variant_rows import (
     average_column,
     cycles_column,
     figures_of,
+    fingerprint,
     from_json,
     joined,
     lost_rows,
@@ -62,13 +63,12 @@ def merge(
     """Put the rows of all chunks together, in the order of ``ended``.
 
     The rows of all variants are written as one artifact, and where the best full results are kept,
-    those of the whole bundle as another one; both are the same bytes whoever writes them. What is
-    held at a time are the rows as Arrow columns: about 40 MB for 100,000 variants.
+    those of the whole bundle as another one. Both are named by their content: a finaliser that read
+    other chunks, because one was replayed meanwhile, takes nothing from the one whose end is kept.
+    What is held at a time are the rows as Arrow columns: about 40 MB for 100,000 variants.
     """
     rows = joined(_rows_of(one, variants, artifacts) for one in ended)
-    stored = {
-        VARIANT_ROWS: artifacts.put(f"{bundle.bundle_id}/{VARIANT_ROWS}", plain_columns(rows))
-    }
+    stored = {VARIANT_ROWS: _store(artifacts, bundle, VARIANT_ROWS, rows)}
     is_sound = rows["errorCode"].is_null().to_numpy()
     places = np.flatnonzero(is_sound)
     ranked = places[_ranking(rows.take(places), bundle.rank_by)] if len(places) else places
@@ -77,9 +77,7 @@ def merge(
         best = rows["index"].take(ranked[: kept_results.BEST]).to_pylist()
         table = kept_results.gathered(best, ended, artifacts)
         if table is not None:
-            stored[kept_results.NAME] = artifacts.put(
-                f"{bundle.bundle_id}/{kept_results.NAME}", plain_columns(table)
-            )
+            stored[kept_results.NAME] = _store(artifacts, bundle, kept_results.NAME, table)
             summary["keptResults"] = table["index"].to_pylist()
     return Merged(
         completed=len(places),
@@ -88,6 +86,11 @@ def merge(
         summary=summary,
         artifacts=stored,
     )
+
+
+def _store(artifacts: ArtifactStore, bundle: Bundle, name: str, table: Any) -> Artifact:
+    key = f"{bundle.bundle_id}/{name}-{fingerprint(table)}"
+    return artifacts.put(key, plain_columns(table))
 
 
 def _rows_of(one: EndedChunk, variants: Variants, artifacts: ArtifactStore) -> Mapping[str, Any]:

@@ -6,6 +6,8 @@ each regime how many completed cycles it dominates and their average return, ``e
 ``errorMessage``. A variant that failed has nulls for figures, any other one no error.
 """
 
+import hashlib
+import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -150,6 +152,31 @@ def read_rows(
 def plain_columns(table: Any) -> dict[str, Any]:
     """An Arrow table as columns for an artifact."""
     return {name: table[name].combine_chunks() for name in table.column_names}
+
+
+def fingerprint(table: Any) -> str:
+    """16 hexadecimal digits that name an Arrow table by its content, however it is chunked."""
+    import pyarrow
+
+    digest = _Digest()
+    whole = pyarrow.table(plain_columns(table))
+    with pyarrow.ipc.new_stream(pyarrow.PythonFile(digest, "w"), whole.schema) as stream:
+        stream.write_table(whole)
+    return digest.hasher.hexdigest()[:16]
+
+
+class _Digest(io.RawIOBase):
+    """A file of which only the digest is kept."""
+
+    def __init__(self) -> None:
+        self.hasher = hashlib.sha256()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, content: Any) -> int:
+        self.hasher.update(content)
+        return len(content)
 
 
 def numbers(table: Any, name: str) -> NDArray[np.float64]:
