@@ -1,6 +1,6 @@
 """Which stored candles a config needs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -24,11 +24,12 @@ def required_series(config: BacktestConfig) -> tuple[SeriesRequest, ...]:
 
     A volatility series has no ``start``, because its last value before the run counts.
     """
-    widest: dict[tuple[str, str], SeriesRequest] = {}
-    for request in _requests(config):
-        key = (request.symbol, request.timeframe)
-        widest[key] = _union(widest[key], request) if key in widest else request
-    return tuple(widest.values())
+    return _widest(_requests(config))
+
+
+def traded_series(config: BacktestConfig) -> tuple[SeriesRequest, ...]:
+    """The bars that a run goes through, with both ends, whatever else it reads of their symbols."""
+    return _widest(request for request in _requests(config) if request.start is not None)
 
 
 def volatility_symbol(config: BacktestConfig) -> str | None:
@@ -51,6 +52,15 @@ def _requests(config: BacktestConfig) -> Iterator[SeriesRequest]:
     if isinstance(config.parameters, PortfolioParameters):
         for sleeve in config.parameters.sleeves:
             yield from _requests(sleeve.config)
+
+
+def _widest(requests: Iterable[SeriesRequest]) -> tuple[SeriesRequest, ...]:
+    """One request a symbol and timeframe."""
+    widest: dict[tuple[str, str], SeriesRequest] = {}
+    for request in requests:
+        key = (request.symbol, request.timeframe)
+        widest[key] = _union(widest[key], request) if key in widest else request
+    return tuple(widest.values())
 
 
 def _union(one: SeriesRequest, other: SeriesRequest) -> SeriesRequest:

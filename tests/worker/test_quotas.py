@@ -17,12 +17,19 @@ from worker.jobs.lanes import Rollout
 from worker.jobs.rank import queue_rank
 from worker.jobs.states import JobStatus
 from worker.services.admission import Admission, CheckConfig
+from worker.services.bundles.cost_model import estimate_backtest
 from worker.services.quotas import QuotaLimits, Quotas, bars_of
 from worker.services.replaying import Replaying
 from worker.services.submission import NewJob, Submission
 from worker.services.waiting import Waiting
 
 DAYS = 365
+
+
+def wheel_on(symbol: str) -> dict[str, Any]:
+    """A wheel whose volatility is the closes of a symbol."""
+    volatility = {"model": "series", "symbol": symbol}
+    return CONFIG | {"strategyId": "wheel", "parameters": {"volatility": volatility}}
 
 
 class Office:
@@ -92,6 +99,27 @@ class TestBars:
         self, values: dict[str, Any], bars: int
     ) -> None:
         assert bars_of(engine.parse_config(CONFIG | values)) == bars
+
+    @pytest.mark.parametrize("symbol", ["VIX", CONFIG["symbol"]])
+    def test_where_volatility_comes_from_makes_no_difference(self, symbol: str) -> None:
+        assert bars_of(engine.parse_config(wheel_on(symbol))) == DAYS
+        assert estimate_backtest(engine.parse_config(wheel_on(symbol))).bars == DAYS
+
+    def test_a_sleeve_counts_though_another_ones_volatility_is_of_its_symbol(self) -> None:
+        configs = [wheel_on("QQQ"), CONFIG | {"symbol": "QQQ"}]
+        inherited = {"startDate", "endDate", "startingCapital"}
+        sleeves = [
+            {"weight": 0.5, "config": {key: config[key] for key in config.keys() - inherited}}
+            for config in configs
+        ]
+        values = {"strategyId": "portfolio", "parameters": {"sleeves": sleeves}}
+        assert bars_of(engine.parse_config(CONFIG | values)) == 2 * DAYS
+
+    def test_a_wheel_on_its_own_volatility_meets_the_daily_quota(self) -> None:
+        office = Office(engine.parse_config, bars_a_day=DAYS)
+        config = wheel_on(CONFIG["symbol"])
+        assert office.admit("j0", config_used=config).bars == DAYS
+        assert office.admit("j1", config_used=config).error_code is ErrorCode.QUOTA_EXCEEDED
 
     def test_what_cannot_be_read_here_has_none(self) -> None:
         assert bars_of(None) == 0

@@ -7,8 +7,8 @@ the same moment.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import engine
 from engine.config import BacktestConfig
+from engine.series import traded_series
 from engine.timeframes import TIMEFRAMES
 from worker.jobs.errors import ErrorCode, JobFailure
 from worker.ports import JobCounts
@@ -79,7 +79,7 @@ def bars_of(config: object) -> int:
     if not isinstance(config, BacktestConfig):
         return 0
     bars = len(config.price_path or ())
-    for series in engine.required_series(config):
+    for series in traded_series(config):
         if series.start is not None and series.end is not None:
             length = timedelta(milliseconds=TIMEFRAMES[series.timeframe])
             bars += (series.end - series.start) // length + 1
