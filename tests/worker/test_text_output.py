@@ -237,3 +237,15 @@ def test_a_job_that_is_asked_to_stop() -> None:
     job = Job(job_id="j1", status=JobStatus.RUNNING, cancel_requested=True, progress=0.42)
     assert "Status    running, asked to stop" in job_text(job)
     assert "Progress  42%" in job_text(job)
+
+
+def test_nothing_that_users_write_steers_the_terminal() -> None:
+    config = {"strategyId": "wheel", "label": "\x1b]0;title\x07é \u202eback\nStatus  completed"}
+    told = "\\x1b]0;title\\x07é \\u202eback\\nStatus  completed"
+    job = Job(job_id="j1", user_id="a\rb", config_used=config, error_message="1\n2\ud800")
+    shown = job_text(job).splitlines()
+    assert f"Backtest  wheel {told}" in shown
+    assert "Owner     a\\rb" in shown
+    assert "Why       1\\n2\\ud800" in shown
+    config = result()["configUsed"] | {"label": config["label"]}
+    assert lines(result(configUsed=config))[1] == told

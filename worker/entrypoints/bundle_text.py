@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from worker.entrypoints.terminal_text import one_line
 from worker.jobs.bundle import Bundle
 from worker.services.bundles.variant_rows import from_json
 
@@ -38,7 +39,7 @@ def bundle_text(bundle: Bundle) -> str:
         ("Error", bundle.error_code),
         ("Why", bundle.error_message),
     ]
-    return "\n".join(f"{name:<10}{value}" for name, value in facts if value)
+    return "\n".join(f"{name:<10}{one_line(value)}" for name, value in facts if value)
 
 
 def ranking_text(bundle: Bundle, rows: Sequence[Mapping[str, Any]]) -> str:
@@ -75,9 +76,11 @@ def _summary(bundle: Bundle, summary: Mapping[str, Any]) -> str:
 
 
 def _sets(row: Mapping[str, Any]) -> str:
-    told = ", ".join(
-        f"{path.removeprefix('parameters.')}={value}"
-        for path, value in from_json(row["overrides"]).items()
+    told = one_line(
+        ", ".join(
+            f"{path.removeprefix('parameters.')}={value}"
+            for path, value in from_json(row["overrides"]).items()
+        )
     )
     return told if len(told) <= _LONGEST_NAME else told[: _LONGEST_NAME - 1] + "…"
 

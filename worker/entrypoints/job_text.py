@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from worker.entrypoints.terminal_text import one_line
 from worker.jobs.job import Job
 
 
@@ -26,7 +27,7 @@ def job_text(job: Job) -> str:
         ("Why", job.error_message),
         ("Digest", job.result_digest),
     ]
-    return "\n".join(f"{name:<10}{value}" for name, value in facts if value)
+    return "\n".join(f"{name:<10}{one_line(value)}" for name, value in facts if value)
 
 
 def _is_stopping(job: Job) -> bool:

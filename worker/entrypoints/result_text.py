@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from textwrap import wrap
 from typing import Any
 
+from worker.entrypoints.terminal_text import one_line
 from worker.report.wording import count, days, money, number, percent, plain
 
 #: Notes that are shown; the result holds up to 500.
@@ -33,7 +34,7 @@ def _title(result: Mapping[str, Any]) -> str:
     name = f"{config['strategyId']} on {config['symbol']} {config['timeframe']}"
     times = result["equityTimestamps"]
     span = f", {times[0][:10]} to {times[-1][:10]}" if times else ""
-    label = f"\n{config['label']}" if config.get("label") else ""
+    label = f"\n{one_line(config['label'])}" if config.get("label") else ""
     return f"{name}{span}, {result['bars']:,} bars, engine {result['engineVersion']}{label}"
 
 
