@@ -131,6 +131,7 @@ def test_what_is_wrong_with_the_file_is_named(
     result = cli("bundle", write(here, {**BUNDLE, **changes}))
     assert result.exit_code == 1
     assert told in result.stderr
+    assert result.stderr.startswith("Error: the bundle is not valid:\n")
     assert "Traceback" not in result.stderr
     assert cli("bundle", here / "absent.json").exit_code == 1
 
@@ -249,6 +250,14 @@ def test_the_summary_tells_of_all_variants() -> None:
 def test_a_bundle_that_stops_says_so() -> None:
     bundle = Bundle(bundle_id="b1", status=JobStatus.RUNNING, cancel_requested=True, total=4)
     assert "running, asked to stop" in bundle_text(bundle)
+
+
+def test_a_bundle_steers_no_terminal() -> None:
+    bundle = Bundle(bundle_id="b1", name="up\x1b[1A\nStatus    completed", total=1)
+    assert "Name      up\\x1b[1A\\nStatus    completed" in bundle_text(bundle).splitlines()
+    row = {"index": 0, "overrides": '{"label": "\\u001b[2J"}', "sharpe": 1.0}
+    row |= dict.fromkeys(("totalReturn", "maxDrawdown", "tradeCount"))
+    assert ranking_text(bundle, [row]).endswith("label=\\x1b[2J")
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 #: Rows of the table at the end.
 SHOWN_VARIANTS = 10
 
+_NOT_VALID = "the bundle is not valid:"
+
 
 @click.command()
 @click.argument("file", metavar="BUNDLE.json")
@@ -69,6 +71,7 @@ def cancel_bundle(services: "Services", bundle_id: str, *, as_json: bool) -> boo
 
 def _submitted(services: "Services", body: dict[str, Any]) -> "Bundle":
     """The bundle, expanded. Raises ``Failed`` with every field of the file that is wrong."""
+    from engine import ConfigError
     from worker.entrypoints.bundle_requests import asked_bundle, read_new_bundle
     from worker.entrypoints.field_errors import InvalidFields
     from worker.services.bundles.submission import BundleSubmission
@@ -77,11 +80,14 @@ def _submitted(services: "Services", body: dict[str, Any]) -> "Bundle":
         asked = asked_bundle(services.settings.local_user, read_new_bundle(body))
     except InvalidFields as error:
         fields = [f"  {e['path']}: expected {e['expected']}, got {e['got']}" for e in error.errors]
-        raise Failed("\n".join(["the bundle is not valid:", *fields])) from None
+        raise Failed("\n".join([_NOT_VALID, *fields])) from None
     submission = BundleSubmission(
         services.store, services.bundle_admission, services.artifacts, services.clock
     )
-    stored = submission.submit(asked).snapshot.bundle
+    try:
+        stored = submission.submit(asked).snapshot.bundle
+    except ConfigError as error:
+        raise Failed("\n".join([_NOT_VALID, *(f"  {p}" for p in error.problems)])) from None
     try:
         services.bundle_arrivals.announce(stored.bundle_id)
     except DoorbellUnavailable as error:
