@@ -39,7 +39,9 @@ def test_a_sweep_tells_what_it_did(store: SqlJobStore) -> None:
 
 def test_in_words_too(store: SqlJobStore) -> None:
     store.create(abandoned("lost"))
-    lines = dict(line.split() for line in call("sweep").output.splitlines())
+    output = call("sweep").output.splitlines()
+    assert len({len(line) for line in output}) == 1, "counts are below each other"
+    lines = dict(line.split() for line in output)
     assert lines["expired_leases"] == "1"
     assert lines["overdue"] == "0"
 

@@ -24,8 +24,9 @@ def sweep(as_json: bool) -> None:
     if as_json:
         print_json({"done": dict(swept.done), "failed": list(swept.failed)})
     else:
+        width = max(map(len, swept.done), default=0)
         for name, count in swept.done.items():
-            click.echo(f"{name:<16}{count:>6}")
+            click.echo(f"{name:<{width}}{count:>6}")
     if swept.failed:
         raise Failed(
             f"not finished: {', '.join(swept.failed)} (backtest-worker --debug sweep says why)"
