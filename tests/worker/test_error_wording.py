@@ -66,8 +66,10 @@ def test_json_that_is_none_says_where(body: bytes, got: str) -> None:
     ("body", "got"),
     [
         (b'"\xff"', "text that is none: byte 2 is no UTF-8"),
-        (b"[" * 100_000, "nested too deeply"),
-        (b'{"configUsed": NaN}', "a number that JSON has not"),
+        (b"[" * 100_000, "text that is none: nested too deeply"),
+        (b'{"configUsed": NaN}', "JSON has no NaN"),
+        (b'{"configUsed": [-Infinity]}', "JSON has no -Infinity"),
+        (b"9" * 5_000, "an integer of too many digits"),
     ],
 )
 def test_other_bodies_that_are_no_json(body: bytes, got: str) -> None:

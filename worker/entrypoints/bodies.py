@@ -96,11 +96,11 @@ def parsed(body: bytes) -> object:
         raise InvalidFields([not_json(error.msg, error.pos + 1)]) from None
     except UnicodeDecodeError as error:
         raise InvalidFields([not_json(f"byte {error.start + 1} is no UTF-8")]) from None
-    except (ValueError, RecursionError):
-        raise InvalidFields(
-            [not_json("nested too deeply, or with a number that JSON has not")]
-        ) from None
+    except RecursionError:
+        raise InvalidFields([not_json("nested too deeply")]) from None
+    except ValueError:
+        raise InvalidFields([not_json("an integer of too many digits")]) from None
 
 
 def _refuse(constant: str) -> None:
-    raise ValueError(constant)
+    raise InvalidFields([not_json(f"JSON has no {constant}")])
