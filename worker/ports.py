@@ -194,8 +194,10 @@ class JobStore(JobSearch, JobCounts, Switches, Protocol):
 class BundleSearch(Protocol):
     """What the sweep looks for among bundles. Ids only, and bundles of the lanes that run here."""
 
-    def unexpanded_bundles(self, *, limit: int) -> Sequence[str]:
-        """Queued bundles, those that admission has not seen included."""
+    def unexpanded_bundles(self, *, limit: int, after: str = "") -> Sequence[str]:
+        """Queued bundles, those that admission has not seen included, in the order of their ids,
+        behind ``after``.
+        """
 
     def running_bundles(self, *, limit: int, after: str = "") -> Sequence[str]:
         """Expanded bundles that have not ended, in the order of their ids, behind ``after``."""

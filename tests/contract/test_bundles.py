@@ -362,8 +362,16 @@ class TestSearches:
         store.create_bundle(a_bundle("over", status=JobStatus.FAILED))
         an_expanded_bundle(store, "expanded")
 
-        assert sorted(store.unexpanded_bundles(limit=9)) == ["new", "seen"]
-        assert len(store.unexpanded_bundles(limit=1)) == 1
+        assert store.unexpanded_bundles(limit=9) == ["new", "seen"]
+
+    def test_queued_bundles_are_paged_by_id(self, store: Store) -> None:
+        for bundle_id in ("c", "a", "d", "b"):
+            store.create_bundle(a_bundle(bundle_id))
+        store.create_bundle(a_bundle("bb", lane="legacy", admitted_at=ADMITTED_AT))
+
+        assert store.unexpanded_bundles(limit=2) == ["a", "b"]
+        assert store.unexpanded_bundles(limit=2, after="b") == ["c", "d"]
+        assert store.unexpanded_bundles(limit=2, after="d") == []
 
     def test_running_bundles_are_paged_by_id(self, store: Store) -> None:
         for bundle_id in ("c", "a", "b"):

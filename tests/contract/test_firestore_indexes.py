@@ -123,6 +123,7 @@ def test_every_question_about_bundles_has_a_declared_index(
     store.chunk_jobs("b1")
     store.chunk_tally("b1")
     store.unexpanded_bundles(limit=5)
+    store.unexpanded_bundles(limit=5, after="b1")
     store.running_bundles(limit=5, after="a")
     store.open_bundles_of("ann")
     store.bundles_of("ann", limit=1, cursor=store.bundles_of("ann", limit=1).cursor)

@@ -172,6 +172,7 @@ def test_bundles_and_workers_have_their_index(planned: Planned, condition: str, 
     ("ask", "index"),
     [
         (lambda store: store.unexpanded_bundles(limit=100), "backtest_bundles_open"),
+        (lambda store: store.unexpanded_bundles(limit=9, after="b03"), "backtest_bundles_open"),
         (lambda store: store.running_bundles(limit=100), "backtest_bundles_open"),
         (lambda store: store.running_bundles(limit=9, after="b03000"), "backtest_bundles_open"),
         (lambda store: store.open_bundles_of("user7"), "backtest_bundles_open_of_user"),

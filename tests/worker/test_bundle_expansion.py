@@ -12,7 +12,7 @@ from tests.support.clocks import TickingClock
 from tests.support.control import CONFIG
 from tests.support.jobs import ADMITTED_AT, an_admitted_job
 from worker.adapters.memory import MemoryJobStore
-from worker.jobs.bundle import BundleChange
+from worker.jobs.bundle import Bundle, BundleChange
 from worker.jobs.chunks import Chunk, chunk_of
 from worker.jobs.errors import (
     Conflict,
@@ -25,9 +25,24 @@ from worker.jobs.errors import (
 from worker.jobs.rank import queue_rank
 from worker.jobs.states import JobStatus
 from worker.services.arrivals import Arrival
+from worker.services.bundles.admission import Examined
 from worker.services.bundles.bars import BundleBars
 from worker.services.bundles.expansion import Expansion
 from worker.services.quotas import QuotaLimits
+from worker.services.sweep.bundles import EXPANDED_AT_ONCE
+
+
+def raise_at(prefix: str, error: Exception, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make bundles of such ids trouble to admission."""
+    admission = house.services.bundle_admission
+    examine = admission.examine
+
+    def examined(bundle: Bundle) -> Examined:
+        if bundle.bundle_id.startswith(prefix):
+            raise error
+        return examine(bundle)
+
+    monkeypatch.setattr(admission, "examine", examined)
 
 
 @pytest.fixture
@@ -249,6 +264,29 @@ class TestTheSweep:
         assert house.bundle("b1").status is JobStatus.RUNNING
         assert house.bundle("b2").error_code is ErrorCode.INVALID_CONFIG
         assert len(house.doorbell.rings) == 2
+
+    def test_bundles_that_always_fail_do_not_keep_the_others_waiting(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for number in range(2 * EXPANDED_AT_ONCE):
+            house.create(f"a{number:03}")
+        house.create("b1")
+        raise_at("a", ValueError("bug"), house, monkeypatch)
+        assert house.swept() == {"unexpanded_bundles": 1}
+        assert house.bundle("b1").status is JobStatus.RUNNING
+
+    def test_the_next_sweep_goes_on_behind_a_bundle_that_cannot_be_reached(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        house.create("a1")
+        house.create("b1")
+        raise_at("a", StoreUnavailable("no answer"), house, monkeypatch)
+        with pytest.raises(StoreUnavailable):
+            house.swept()
+        assert house.swept() == {"unexpanded_bundles": 1}
+        assert house.bundle("b1").status is JobStatus.RUNNING
+        with pytest.raises(StoreUnavailable):
+            house.swept()
 
     def test_a_bell_that_is_down_is_rung_later(self, house: House) -> None:
         house.create()

@@ -116,11 +116,11 @@ class MemoryBundles(ABC):
     def chunk_tally(self, bundle_id: str) -> ChunkTally:
         return tally(self.chunk_jobs(bundle_id))
 
-    def unexpanded_bundles(self, *, limit: int) -> Sequence[str]:
+    def unexpanded_bundles(self, *, limit: int, after: str = "") -> Sequence[str]:
         queued = self._those(
             lambda bundle: bundle.status is JobStatus.QUEUED and bundle.lane in (*OWN_LANES, None)
         )
-        return [bundle.bundle_id for bundle in queued][:limit]
+        return sorted(bundle.bundle_id for bundle in queued if bundle.bundle_id > after)[:limit]
 
     def running_bundles(self, *, limit: int, after: str = "") -> Sequence[str]:
         running = self._those(lambda bundle: bundle.status is JobStatus.RUNNING)

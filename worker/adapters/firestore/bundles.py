@@ -178,10 +178,14 @@ class FirestoreBundles(ABC):
             variants_lost=int(failed["variants_count"]),
         )
 
-    def unexpanded_bundles(self, *, limit: int) -> Sequence[str]:
-        queued = FieldFilter("status", "in", [JobStatus.QUEUED.value, DART_QUEUED, LEGACY_QUEUED])
+    def unexpanded_bundles(self, *, limit: int, after: str = "") -> Sequence[str]:
+        spellings = [JobStatus.QUEUED.value, DART_QUEUED, LEGACY_QUEUED]
+        queued = self._bundles.where(filter=FieldFilter("status", "in", spellings))
+        if after:
+            behind = FieldFilter("__name__", ">", self._bundles.document(after))
+            queued = queued.where(filter=behind)
         found: list[str] = []
-        for bundle in self._pages(self._bundles.where(filter=queued).select(["lane"])):
+        for bundle in self._pages(queued.select(["lane"])):
             if (bundle.to_dict() or {}).get("lane") in (*OWN_LANES, None):
                 found.append(bundle.id)
             if len(found) >= limit:

@@ -112,13 +112,15 @@ class SqlBundles:
     def chunk_tally(self, bundle_id: str) -> ChunkTally:
         return tally(self.chunk_jobs(bundle_id))
 
-    def unexpanded_bundles(self, *, limit: int) -> Sequence[str]:
+    def unexpanded_bundles(self, *, limit: int, after: str = "") -> Sequence[str]:
         queued = select(bundles.c.bundle_id).where(
             OPEN,
             bundles.c.status == JobStatus.QUEUED.value,
             bundles.c.lane.is_(None) | bundles.c.lane.in_(OWN_LANES),
+            bundles.c.bundle_id > after,
         )
-        return [row.bundle_id for row in self._found(queued.limit(limit))]
+        found = self._found(queued.order_by(bundles.c.bundle_id).limit(limit))
+        return [row.bundle_id for row in found]
 
     def running_bundles(self, *, limit: int, after: str = "") -> Sequence[str]:
         running = select(bundles.c.bundle_id).where(

@@ -14,24 +14,38 @@ from worker.services.sweep.guarded import for_each
 logger = logging.getLogger(__name__)
 
 EXPANDED_AT_ONCE = 20
+#: So many times that number are tried in one sweep, should nothing come of the first.
+PAGES_AT_ONCE = 10
 LOOKED_AT = 100
 #: Chunk jobs of one bundle that one sweep stops.
 STOPPED_AT_ONCE = 1_000
 
 
 class UnexpandedBundles:
-    """Expands them and rings."""
+    """Expands them and rings. Goes round among them, past those of which nothing ever comes."""
 
     name = "unexpanded_bundles"
 
     def __init__(self, store: Store, arrivals: BundleArrivals) -> None:
         self._store = store
         self._arrivals = arrivals
+        self._last = ""
 
     def run(self) -> int:
-        return for_each(self._store.unexpanded_bundles(limit=EXPANDED_AT_ONCE), self._expand)
+        done = 0
+        for _ in range(PAGES_AT_ONCE):
+            bundles = self._store.unexpanded_bundles(limit=EXPANDED_AT_ONCE, after=self._last)
+            done += for_each(bundles, self._expand)
+            if len(bundles) < EXPANDED_AT_ONCE:
+                self._last = ""
+                break
+            if done >= EXPANDED_AT_ONCE:
+                break
+        return done
 
     def _expand(self, bundle_id: str) -> int:
+        # Before anything is done: an error that ends this sweep may come again at this bundle.
+        self._last = bundle_id
         try:
             arrival = self._arrivals.announce(bundle_id)
         except DoorbellUnavailable as error:
