@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from fastapi.testclient import TestClient
@@ -100,6 +101,17 @@ def test_a_bundle_from_request_to_summary(api: Api) -> None:
     assert bundle["best"] == bundle["summary"]["best"]
     assert set(bundle["best"]["metrics"]) == set(SUMMARY_METRICS)
     assert bundle["parameterGrid"] == GRID
+
+
+def test_a_table_that_cannot_be_read_is_no_mistake_in_the_cursor(api: Api) -> None:
+    bundle_id = api.run()
+    seen = api.workshop.store.get_bundle(bundle_id)
+    assert seen is not None
+    table = Path(urlsplit(seen.bundle.artifacts["variants"].uri).path)
+    table.write_bytes(b"not Parquet")
+    status, problem = api.refused(f"{bundle_id}/variants", cursor="")
+    assert (status, problem.get("errors")) == (500, None)
+    assert api.refused(f"{bundle_id}/variants", cursor="x")[0] == 422
 
 
 def test_variants_are_paged_in_the_order_that_is_asked_for(api: Api) -> None:

@@ -19,7 +19,7 @@ from worker.ports import ArtifactStore
 from worker.services.bundles import ended_rows, kept_results, paging
 from worker.services.bundles.artifact_cache import ArtifactCache
 from worker.services.bundles.ended_rows import EndedRows
-from worker.services.bundles.paging import Only, Order, VariantPages
+from worker.services.bundles.paging import BadCursor, Only, Order, VariantPages
 from worker.services.bundles.summary import merge
 
 #: Twenty crosses: some refused, some that never trade (their ``winRate`` is null), some ties.
@@ -193,7 +193,7 @@ def test_a_chunk_that_failed_is_passed_over(site: Site) -> None:
     ],
 )
 def test_a_cursor_of_another_list_is_refused(site: Site, cursor: str) -> None:
-    with pytest.raises(ValueError, match="cursor"):
+    with pytest.raises(BadCursor, match="cursor"):
         site.pages.page(site.stored(), Order(), limit=5, cursor=cursor)
 
 

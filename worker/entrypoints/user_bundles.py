@@ -37,7 +37,7 @@ from worker.jobs.states import JobStatus
 from worker.services.bundles import kept_results
 from worker.services.bundles.artifact_cache import ArtifactCache
 from worker.services.bundles.ended_rows import EndedRows
-from worker.services.bundles.paging import Order, VariantPages
+from worker.services.bundles.paging import BadCursor, Order, VariantPages
 from worker.services.bundles.submission import BundleSubmission, SubmittedBundle
 from worker.services.submission import KeyReused
 
@@ -102,7 +102,7 @@ class UserBundles:
         bundle = self._own(user, bundle_id)
         try:
             page = self._pages.page(bundle, order, limit=limit, cursor=cursor)
-        except ValueError:
+        except BadCursor:
             raise _bad_cursor(cursor) from None
         except FileNotFoundError:
             raise Problem(410, _GONE) from None

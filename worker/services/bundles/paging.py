@@ -27,6 +27,10 @@ SORTS = (BY_INDEX, *SUMMARY_METRICS)
 KEPT_BESTS = 4_000
 
 
+class BadCursor(ValueError):
+    """A cursor that no page in the order asked for gave."""
+
+
 class Only(StrEnum):
     """Which variants to list."""
 
@@ -65,16 +69,16 @@ class _Place:
 
     @classmethod
     def decode(cls, text: str, order: Order) -> "_Place":
-        """Raises ``ValueError`` unless a page in this order could have given it."""
+        """Raises ``BadCursor`` unless a page in this order could have given it."""
         try:
             padded = text + "=" * (-len(text) % 4)
             content = base64.b64decode(padded, altchars=b"-_", validate=True)
             *key, value, index = json.loads(content)
             place = cls(math.nan if value is None else float(value), int(index))
         except (binascii.Error, ValueError, TypeError, OverflowError) as error:
-            raise ValueError("this cursor was not given by a page") from error
+            raise BadCursor("this cursor was not given by a page") from error
         if key != _key(order):
-            raise ValueError("this cursor was given by a page in another order")
+            raise BadCursor("this cursor was given by a page in another order")
         return place
 
     def is_before(
@@ -104,7 +108,7 @@ class VariantPages:
         """A page of the variants that have ended.
 
         Raises:
-            ValueError: a cursor that no page in this order gave.
+            BadCursor: no page in this order gave it.
             FileNotFoundError: the rows are gone.
         """
         behind = _Place.decode(cursor, order) if cursor else None
