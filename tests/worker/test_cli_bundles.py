@@ -88,6 +88,9 @@ def test_waiting_ends_with_a_ranking(cli: Cli, here: Path) -> None:
     assert "4 of 6 variants completed" in lines
     assert result.stderr.startswith("Bundle ")
     assert "█" not in result.stderr, "no progress in a pipe"
+    told = result.stderr.splitlines()[-1]
+    assert told.startswith("2 failed, first variant ")
+    assert "with INVALID_CONFIG: parameters." in told
 
 
 def test_json_is_the_bundle(cli: Cli) -> None:

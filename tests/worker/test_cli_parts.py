@@ -10,7 +10,7 @@ from google.auth.exceptions import DefaultCredentialsError
 
 from engine import ConfigError, ConfigProblem, DataError
 from worker.entrypoints.cli.failures import Failed, explain
-from worker.entrypoints.cli.files import print_json, read_config
+from worker.entrypoints.cli.files import print_json, read_bundle, read_config
 from worker.entrypoints.cli.progress import Progress
 from worker.jobs.errors import (
     Conflict,
@@ -64,6 +64,23 @@ def test_a_file_that_is_no_config_is_explained(
     assert caught.value.message.startswith(f"{path}: ")
     assert complaint in caught.value.message
     assert "\n" not in caught.value.message
+
+
+def test_each_kind_of_file_is_told_where_it_belongs(tmp_path: Path) -> None:
+    path = tmp_path / "file.json"
+    path.write_text('{"baseConfig": {}, "parameterGrid": {}}')
+    assert read_bundle(str(path)) == {"baseConfig": {}, "parameterGrid": {}}
+    with pytest.raises(Failed, match="this is a bundle; backtest-worker bundle takes it"):
+        read_config(str(path))
+    path.write_text('{"configUsed": {}}')
+    with pytest.raises(Failed, match="expected the configuration itself"):
+        read_config(str(path))
+    path.write_text('{"strategyId": "wheel"}')
+    with pytest.raises(Failed, match="this is a configuration; backtest-worker run or submit"):
+        read_bundle(str(path))
+    path.write_text("[]")
+    with pytest.raises(Failed, match="expected a JSON object, the bundle"):
+        read_bundle(str(path))
 
 
 def test_missing_files_and_folders_are_named(tmp_path: Path) -> None:

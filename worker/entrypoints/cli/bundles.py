@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from worker.entrypoints.cli.failures import Failed
-from worker.entrypoints.cli.files import print_json, read_config
+from worker.entrypoints.cli.files import print_json, read_bundle
 from worker.jobs.errors import DoorbellUnavailable
 from worker.jobs.states import JobStatus
 
@@ -32,7 +32,7 @@ def bundle(file: str, wait: bool, as_json: bool) -> None:
     """
     from worker.entrypoints.cli.jobs import open_services
 
-    body = read_config(file)
+    body = read_bundle(file)
     with open_services() as services:
         submitted = _submitted(services, body)
         if not wait:
@@ -112,6 +112,18 @@ def _wait_and_show(services: "Services", submitted: "Bundle", as_json: bool) -> 
     best = _pages(services).page(ended, order, limit=SHOWN_VARIANTS) if ended.artifacts else None
     _show(services, ended, as_json, ranking_text(ended, best.rows if best else ()))
     _require_no_failure(ended)
+    if ended.failed and ended.artifacts:
+        _tell_first_failure(services, ended)
+
+
+def _tell_first_failure(services: "Services", ended: "Bundle") -> None:
+    from worker.entrypoints.terminal_text import one_line
+    from worker.services.bundles.paging import Only, Order
+
+    order = Order(sort="index", descending=False, only=Only.FAILED)
+    for row in _pages(services).page(ended, order, limit=1).rows:
+        why = one_line(f"{row['errorCode']}: {row['errorMessage']}")
+        click.echo(f"{ended.failed:,} failed, first variant {row['index']} with {why}", err=True)
 
 
 def _show(services: "Services", shown: "Bundle", as_json: bool, text: str) -> None:

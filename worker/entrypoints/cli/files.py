@@ -14,12 +14,33 @@ MAX_BYTES = 50 * 1024 * 1024
 
 
 def read_config(path: str) -> dict[str, Any]:
-    """The JSON object in a file; ``-`` is standard input.
+    """The configuration in a file; ``-`` is standard input.
 
     Raises:
         Failed: says where the file stops being JSON, or what else is wrong with it.
     """
-    name = "standard input" if path == "-" else path
+    config = _read_object(path, "the configuration")
+    if "baseConfig" in config:
+        raise Failed(f"{_name(path)}: this is a bundle; backtest-worker bundle takes it")
+    if "configUsed" in config:
+        raise Failed(
+            f"{_name(path)}: expected the configuration itself, got what has it in configUsed"
+        )
+    return config
+
+
+def read_bundle(path: str) -> dict[str, Any]:
+    """The same for a bundle."""
+    bundle = _read_object(path, "the bundle")
+    if "strategyId" in bundle and "baseConfig" not in bundle:
+        raise Failed(
+            f"{_name(path)}: this is a configuration; backtest-worker run or submit takes it"
+        )
+    return bundle
+
+
+def _read_object(path: str, what: str) -> dict[str, Any]:
+    name = _name(path)
     content = _read(path, name)
     try:
         config = json.loads(content)
@@ -32,7 +53,7 @@ def read_config(path: str) -> dict[str, Any]:
     except (RecursionError, ValueError):
         raise Failed(f"{name}: not JSON that can be read") from None
     if not isinstance(config, dict):
-        raise Failed(f"{name}: expected a JSON object, the configuration")
+        raise Failed(f"{name}: expected a JSON object, {what}")
     return config
 
 
@@ -40,6 +61,10 @@ def print_json(value: Any, *, indent: int | None = 2) -> None:
     """To standard output, as UTF-8 whatever the terminal is set to."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
     click.echo(text.encode() + b"\n", nl=False)
+
+
+def _name(path: str) -> str:
+    return "standard input" if path == "-" else path
 
 
 def _read(path: str, name: str) -> bytes:
