@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 import engine
 from engine.candles import Candles
 from tests.support.clocks import TickingClock
-from tests.support.control import FragileStore, RecordingDoorbell, laptop_settings
+from tests.support.control import OWN, FragileStore, RecordingDoorbell, laptop_settings
 from tests.support.jobs import an_admitted_job, read
 from worker.bootstrap import Services, Worker, admission_policy, build_worker
 from worker.entrypoints.worker_app import create_worker_app
@@ -196,5 +196,7 @@ def make_worker(
         admission=Admission(store, admission_policy(configured), scripted.check_config),
     )
     worker = build_worker(services, calls=scripted.calls, limits=limits, on_abandoned=abandoned.set)
-    client = TestClient(create_worker_app(worker, fetch=fetch), raise_server_exceptions=False)
+    client = TestClient(
+        create_worker_app(worker, fetch=fetch), base_url=OWN, raise_server_exceptions=False
+    )
     return WorkerParts(store, doorbell, artifacts, clock, scripted, worker, client, abandoned)

@@ -59,7 +59,7 @@ def test_json_that_is_none_says_where(body: bytes, got: str) -> None:
         answer = make_control().client.post(route, content=body, headers=json)
         assert told(answer) == [error]
     for route in ("/run", "/run-backtest"):
-        assert told(make_worker().client.post(route, content=body)) == [error]
+        assert told(make_worker().client.post(route, content=body, headers=json)) == [error]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_json_that_is_none_says_where(body: bytes, got: str) -> None:
 def test_other_bodies_that_are_no_json(body: bytes, got: str) -> None:
     json = {"Content-Type": "application/json"}
     for answer in (
-        make_worker().client.post("/run", content=body),
+        make_worker().client.post("/run", content=body, headers=json),
         make_control().client.post("/v1/backtests", content=body, headers=json),
         make_control().client.post("/v1/bundles", content=body, headers=json),
     ):

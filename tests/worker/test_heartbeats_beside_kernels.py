@@ -105,7 +105,7 @@ async def push_and_watch(worker: Worker, noted: Noted) -> httpx.Response:
 
     watcher = asyncio.create_task(watch())
     transport = httpx.ASGITransport(create_worker_app(worker))
-    async with httpx.AsyncClient(transport=transport, base_url="http://worker") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         answer = await client.post("/pubsub/push", json={"jobId": "big"}, timeout=120)
     done.set()
     await watcher

@@ -19,6 +19,8 @@ from worker.jobs.errors import ErrorCode
 from worker.jobs.job import JobChange
 from worker.jobs.states import JobStatus
 
+JSON = {"Content-Type": "application/json"}
+
 
 def run(parts: WorkerParts, job_id: str, **more: Any) -> Any:
     return parts.client.post("/run", json={"jobId": job_id, **more})
@@ -40,8 +42,8 @@ def test_a_queued_job_is_run_and_answered() -> None:
     assert parts.job("j1").status is JobStatus.COMPLETED
 
 
-def test_no_content_type_is_needed() -> None:
-    parts = make_worker()
+def test_no_content_type_is_needed_where_somebody_checks_callers() -> None:
+    parts = make_worker(worker_auth="iam")
     parts.queue("j1")
     headers = {"content-type": "application/x-www-form-urlencoded"}
     answer = parts.client.post("/run", content=b'{"jobId": "j1"}', headers=headers)
@@ -246,7 +248,7 @@ def test_force_has_the_jobs_time_and_no_more() -> None:
 def test_a_malformed_request_is_422(body: bytes) -> None:
     parts = make_worker()
     parts.queue("j1")
-    answer = parts.client.post("/run", content=body)
+    answer = parts.client.post("/run", content=body, headers=JSON)
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
     assert parts.engine.runs == 0

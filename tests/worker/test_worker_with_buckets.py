@@ -55,7 +55,7 @@ def test_from_hours_in_a_bucket_to_a_daily_curve_over_http(settings: Settings, b
     services = build_services(settings, doorbell=RecordingDoorbell())
     services.store.create(a_job("j1", user_id=settings.local_user, config_used=CONFIG))
 
-    pushed = TestClient(create_worker_app(build_worker(services))).post(
+    pushed = TestClient(create_worker_app(build_worker(services)), base_url=OWN).post(
         "/pubsub/push", json={"jobId": "j1"}
     )
 

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 
 import engine
 from engine.candles import Candles
-from tests.support.control import RecordingDoorbell, laptop_settings
+from tests.support.control import OWN, RecordingDoorbell, laptop_settings
 from tests.support.jobs import a_job, read
 from worker.adapters.candle_files import CandleFiles
 from worker.bootstrap import Worker, build_services, build_worker
@@ -59,7 +59,9 @@ class Site:
         self.doorbell = RecordingDoorbell()
         self.services = build_services(settings, doorbell=self.doorbell)
         self.worker: Worker = build_worker(self.services)
-        self.client = TestClient(create_worker_app(self.worker), raise_server_exceptions=False)
+        self.client = TestClient(
+            create_worker_app(self.worker), base_url=OWN, raise_server_exceptions=False
+        )
 
     def submit(self, config: dict[str, Any], job_id: str = "j1", **values: Any) -> None:
         self.services.store.create(a_job(job_id, config_used=config, **values))

@@ -12,6 +12,7 @@ from worker.entrypoints import push_route
 from worker.entrypoints.bodies import MAX_CONFIG_BODY_BYTES
 from worker.entrypoints.caller_auth import machine_caller
 from worker.entrypoints.openapi import install_documentation
+from worker.entrypoints.own_hosts import OwnHosts
 from worker.entrypoints.probes import ALIVE, READY, health, package_version
 from worker.entrypoints.problems import (
     BodyLimit,
@@ -57,8 +58,11 @@ def create_worker_app(worker: Worker, *, fetch: Fetch = fetch_certificates) -> F
     install_problem_handlers(app)
     _install_error_answers(app)
     app.add_middleware(BodyLimit, limit=MAX_CONFIG_BODY_BYTES, exempt=frozenset({push_route.PATH}))
+    is_open = _is_open(settings)
+    if is_open:
+        app.add_middleware(OwnHosts)
     app.include_router(push_router(worker, slot, machine_caller(callers, "push")))
-    app.include_router(run_router(worker, slot, machine_caller(callers, "run")))
+    app.include_router(run_router(worker, slot, machine_caller(callers, "run"), only_json=is_open))
     _add_probes(app, worker)
 
     @app.get(
@@ -109,6 +113,12 @@ def machine_callers(settings: Settings, fetch: Fetch) -> MachineCallers | None:
     """Nobody is checked behind Cloud Run's IAM (which takes the token's signature away), nor on a
     laptop that has not set up any caller.
     """
-    if settings.worker_auth == "iam" or (settings.on_loopback and not settings.oidc_audiences):
+    if settings.worker_auth == "iam" or _is_open(settings):
         return None
     return MachineCallers(google_verifier(settings.oidc_audiences, fetch), settings.callers_of)
+
+
+def _is_open(settings: Settings) -> bool:
+    """Whether whoever reaches this worker may use it, web pages of its machine's user included."""
+    is_checked = settings.worker_auth == "iam" or bool(settings.oidc_audiences)
+    return settings.on_loopback and not is_checked
