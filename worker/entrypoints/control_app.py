@@ -35,7 +35,7 @@ from worker.entrypoints.problems import (
     install_problem_handlers,
     problem_response,
 )
-from worker.entrypoints.security_headers import SecurityHeaders
+from worker.entrypoints.security_headers import DEFAULTS, SecurityHeaders
 from worker.entrypoints.user_auth import CurrentUser, administrator, local_user, signed_in_user
 from worker.entrypoints.user_backtests import UserBacktests
 from worker.entrypoints.user_bundles import UserBundles
@@ -93,7 +93,7 @@ def create_control_app(
     )
     install_documentation(app)
     app.include_router(page_router())
-    install_problem_handlers(app)
+    install_problem_handlers(app, headers=DEFAULTS)
     _install_error_answers(app)
     app.add_middleware(
         BodyLimit,

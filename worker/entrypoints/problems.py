@@ -55,8 +55,13 @@ def problem_response(
     return ProblemResponse({**body, **members}, status_code=status, headers=dict(headers or {}))
 
 
-def install_problem_handlers(app: FastAPI) -> None:
-    """Make every error of the app, the framework's own included, a problem document."""
+def install_problem_handlers(
+    app: FastAPI, *, headers: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Make every error of the app, the framework's own included, a problem document.
+
+    ``headers`` are for the answer to an unexpected error: no middleware of the app sees that one.
+    """
 
     @app.exception_handler(Problem)
     async def on_problem(_: Request, error: Problem) -> ProblemResponse:
@@ -83,7 +88,9 @@ def install_problem_handlers(app: FastAPI) -> None:
             exc_info=error,
             extra={"event": "http_error"},
         )
-        return problem_response(500, "Something went wrong on our side; it has been logged.")
+        return problem_response(
+            500, "Something went wrong on our side; it has been logged.", headers=headers
+        )
 
 
 def invalid_fields(errors: list[dict[str, Any]]) -> ProblemResponse:
