@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from engine.indicators import sma
@@ -60,12 +60,20 @@ def test_a_mean_is_rounded_once(prices: list[int], first: int, period: int) -> N
             assert mean == float(Fraction(sum(window), 100 * period))
 
 
+def meant(price: float) -> Fraction:
+    """The decimal that a price stands for, if it has at most eight places; else what it is."""
+    decimal = Fraction(round(price * 10**8), 10**8)
+    return decimal if float(decimal) == price else Fraction(price)
+
+
 @settings(deadline=None)
 @given(prices=st.lists(st.floats(0.01, 1e5), min_size=1, max_size=40), period=st.integers(1, 12))
+@example(prices=[1.0, 1.9, 1.9], period=3)
+@example(prices=[1.0, 1.9, 1 / 3], period=3)
 def test_so_is_one_of_prices_that_are_no_decimals(prices: list[float], period: int) -> None:
     found = sma(np.array(prices), period)
     for bar in range(period - 1, len(prices)):
-        window = [Fraction(one) for one in prices[bar - period + 1 : bar + 1]]
+        window = [meant(one) for one in prices[bar - period + 1 : bar + 1]]
         assert found[bar] == float(sum(window) / period)
 
 
