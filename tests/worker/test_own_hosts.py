@@ -88,12 +88,15 @@ class TestTheWorker:
     @pytest.mark.parametrize(
         "declared", [{}, {"Content-Type": "text/plain"}, {"Content-Type": FORM}]
     )
+    @pytest.mark.parametrize(
+        "page", [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}]
+    )
     def test_it_runs_nothing_that_another_sites_page_can_post(
-        self, path: str, declared: dict[str, str]
+        self, path: str, declared: dict[str, str], page: dict[str, str]
     ) -> None:
         parts = make_worker()
         parts.queue("j1")
-        answer = parts.client.post(path, content=b'{"jobId": "j1"}', headers=declared)
+        answer = parts.client.post(path, content=b'{"jobId": "j1"}', headers=declared | page)
         assert answer.status_code == 415
         assert answer.headers["content-type"] == "application/problem+json"
         assert parts.engine.runs == 0

@@ -64,6 +64,14 @@ async def json_body(request: Request, model: type[Model]) -> Model:
         raise InvalidFields(field_errors(error.errors(include_url=False))) from None
 
 
+def require_json_of_pages(request: Request) -> None:
+    """As :func:`require_json`, for what a browser sends: it says from which page that comes. Who
+    types a command need not declare the body.
+    """
+    if "origin" in request.headers or "sec-fetch-site" in request.headers:
+        require_json(request)
+
+
 def require_json(request: Request) -> None:
     """Refuse a body that is not declared as JSON: a browser sends a form without asking anybody,
     from any web page to a service on its visitor's machine.

@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 import engine
 from worker.bootstrap import Worker
 from worker.entrypoints.backtest_requests import EXAMPLES, config_errors
-from worker.entrypoints.bodies import described_body, json_body, require_json
+from worker.entrypoints.bodies import described_body, json_body, require_json_of_pages
 from worker.entrypoints.job_forms import JobForm
 from worker.entrypoints.problems import Problem
 from worker.jobs.errors import ErrorCode, IllegalTransition, JobFailure, LeaseLost
@@ -79,13 +79,14 @@ def run_router(
     slot: asyncio.Lock,
     check_caller: Callable[..., None],
     *,
-    only_json: bool = False,
+    pages_reach_it: bool = False,
 ) -> APIRouter:
     """``slot`` is held while a request computes: the others wait without a thread.
 
-    ``only_json`` refuses bodies that are not declared as JSON, which any web page may send.
+    Where ``pages_reach_it``, a browser's body must be declared as JSON: it asks before it sends
+    such a one from another site's page, and is told no.
     """
-    checks = [check_caller, require_json] if only_json else [check_caller]
+    checks = [check_caller, require_json_of_pages] if pages_reach_it else [check_caller]
     router = APIRouter(dependencies=[Depends(check) for check in checks])
 
     @router.post(
@@ -96,7 +97,7 @@ def run_router(
             200: {"model": JobForm | Comparison, "description": "It has ended, well or not."},
             404: {"description": "There is no such job."},
             409: {"description": "It is running, or completed and `force` is not set."},
-            415: {"description": "Where nobody signs in: the body is not declared as JSON."},
+            415: {"description": "From a browser, where nobody signs in: not declared as JSON."},
             422: {"description": "Not valid: `errors` lists every wrong field."},
             503: {"description": "The store does not answer, or this worker is shutting down."},
         },
@@ -117,7 +118,7 @@ def run_router(
         openapi_extra=described_body(RunBacktestRequest, EXAMPLES),
         responses={
             200: {"model": BacktestAnswer},
-            415: {"description": "Where nobody signs in: the body is not declared as JSON."},
+            415: {"description": "From a browser, where nobody signs in: not declared as JSON."},
             422: {"description": "Not valid: `errors` lists every wrong field."},
             503: {"description": "This worker is shutting down."},
             504: {"description": "The backtest did not finish in time."},

@@ -62,7 +62,9 @@ def create_worker_app(worker: Worker, *, fetch: Fetch = fetch_certificates) -> F
     if is_open:
         app.add_middleware(OwnHosts)
     app.include_router(push_router(worker, slot, machine_caller(callers, "push")))
-    app.include_router(run_router(worker, slot, machine_caller(callers, "run"), only_json=is_open))
+    app.include_router(
+        run_router(worker, slot, machine_caller(callers, "run"), pages_reach_it=is_open)
+    )
     _add_probes(app, worker)
 
     @app.get(
