@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import beats, options, single_run, sweep_rows
+from benchmarks import beats, options, single_run, sweep, sweep_rows
 from benchmarks.__main__ import groups, main, measured
 from benchmarks.targets import Row, duration, medians, summary, table
 from engine.fills import FillRules, simulate_fills
@@ -133,6 +133,10 @@ def test_each_row_of_the_sweep_can_be_measured() -> None:
     rows = sweep_rows.rows(20, 3_000, with_vectorbt=False)
     assert len(rows) == 5
     assert all(np.isfinite(row.figure) for row in rows)
+
+
+def test_vectorbt_is_timed_over_variants_side_by_side() -> None:
+    assert sweep.vectorbt_seconds(sweep.market(300), sweep.grid_of(20)) > 0
 
 
 def test_a_turn_lasts_as_long_as_it_says() -> None:
