@@ -158,7 +158,7 @@ def _number(cell: Cell) -> float:
     """Python would also take ``1_000``, which no other program writes or reads, and ``True``."""
     if isinstance(cell, bool) or (isinstance(cell, str) and "_" in cell):
         raise ValueError
-    number = float(cell)  # type: ignore[arg-type]
+    number = float(cell)  # type: ignore[arg-type]  # raises of what it cannot read
     if not math.isfinite(number):
         raise ValueError
     return number

@@ -152,7 +152,7 @@ class TokenVerifier:
         if certificate is None:
             raise InvalidToken("signed with an unknown key")
         try:
-            claims: Mapping[str, Any] = jwt.decode(  # type: ignore[no-untyped-call]
+            claims: Mapping[str, Any] = jwt.decode(  # type: ignore[no-untyped-call]  # has no types
                 token,
                 certs={key_id: certificate},
                 audience=self._audiences,

@@ -147,11 +147,11 @@ class SharedTelemetry:
     def __init__(self, directory: str) -> None:
         self._directory = directory
         self._registry = CollectorRegistry()
-        MultiProcessCollector(self._registry, path=directory)  # type: ignore[no-untyped-call]
+        MultiProcessCollector(self._registry, path=directory)  # type: ignore[no-untyped-call]  # theirs
 
     def forget(self, process_id: int) -> None:
         """The process has ended: what it counted stays, what it was doing does not."""
-        mark_process_dead(process_id, self._directory)  # type: ignore[no-untyped-call]
+        mark_process_dead(process_id, self._directory)  # type: ignore[no-untyped-call]  # theirs
 
     def exposition(self) -> bytes:
         """The sums in Prometheus' text format."""

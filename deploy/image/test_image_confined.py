@@ -52,7 +52,7 @@ def test_no_secret_lies_in_the_image(tmp_path: Path) -> None:
 import pathlib, re
 secret = re.compile(
     rb"-{5}BEGIN (?:RSA |EC )?PRIVATE KEY-{5}\s+[A-Za-z0-9+/=]{60}|ya29[.][\w-]{30}"
-    rb"|AIza[\w-]{35}|https?://[\w.-]+:[^@\s/\"']{6,}@[\w.-]+\.[a-z]{2,}/simple"
+    rb"|AIza[\w-]{35}|https?://[\w.-]+:[^@\s/\"']{6,}@[\w.-]+\.[a-z]{2,}/(?:simple|pypi|npm)"
 )
 searched = 0
 for place in map(pathlib.Path, ("/opt/backtest", "/etc", "/tmp", "/home", "/root")):

@@ -31,7 +31,7 @@ class KernelCache(FunctionCache):
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         rtsys.initialize(target_context)
-        return self._load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+        return self._load_overload(sig, target_context)  # type: ignore[no-untyped-call]  # numba's
 
 
 def compiled(function: Callable[..., Any], *, is_kept: bool = True, **options: Any) -> Any:
@@ -39,5 +39,5 @@ def compiled(function: Callable[..., Any], *, is_kept: bool = True, **options: A
     dispatcher = numba.njit(nogil=True, error_model="numpy", fastmath=False, **options)(function)
     if is_kept:
         # Where numba itself would put its cache.
-        dispatcher._cache = KernelCache(function)  # type: ignore[no-untyped-call]
+        dispatcher._cache = KernelCache(function)  # type: ignore[no-untyped-call]  # numba's
     return dispatcher

@@ -16,15 +16,15 @@ WORD_BARS = 64
 
 
 def _packed(mask: Any) -> np.uint64:
-    return np.packbits(mask, bitorder="little").view(np.uint64)[0]  # type: ignore[no-any-return]
+    return np.packbits(mask, bitorder="little").view(np.uint64)[0]  # type: ignore[no-any-return]  # a uint64
 
 
 def _comparison(operator: str) -> Callable[[], Any]:
     def make() -> Any:
-        from llvmlite import ir  # type: ignore[import-untyped]
+        from llvmlite import ir  # type: ignore[import-untyped]  # has no types
         from numba.core import types
 
-        def compare(typing_context: Any, left: Any, right: Any, first: Any) -> Any:  # noqa: ARG001
+        def compare(typing_context: Any, left: Any, right: Any, first: Any) -> Any:  # noqa: ARG001 - numba gives it
             signature = types.uint64(left, right, types.int64)
 
             def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -51,8 +51,8 @@ def _count_trailing_zeros() -> Any:
     from llvmlite import ir
     from numba.core import types
 
-    def count(typing_context: Any, word: Any) -> Any:  # noqa: ARG001
-        def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+    def count(typing_context: Any, word: Any) -> Any:  # noqa: ARG001 - numba gives it
+        def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001 - as above
             return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
 
         return types.int64(types.uint64), code

@@ -14,10 +14,10 @@ from engine._jit import built_in
 def _without_owner() -> Any:
     from numba.core import types
 
-    def borrow(typing_context: Any, array: Any) -> Any:  # noqa: ARG001
+    def borrow(typing_context: Any, array: Any) -> Any:  # noqa: ARG001 - numba gives it
         def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             struct = context.make_array(signature.args[0])(context, builder, arguments[0])
-            owner: Any = types.MemInfoPointer(types.voidptr)  # type: ignore[no-untyped-call]
+            owner: Any = types.MemInfoPointer(types.voidptr)  # type: ignore[no-untyped-call]  # numba's
             struct.meminfo = context.get_constant_null(owner)
             struct.parent = context.get_constant_null(types.pyobject)
             return struct._getvalue()

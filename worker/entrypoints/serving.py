@@ -35,7 +35,7 @@ class GracefulServer(uvicorn.Server):
         self._last_moment = threading.Timer(patience, give_up)
         self._last_moment.daemon = True
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's
         """uvicorn would raise the signal again afterwards, and the exit code would tell of it."""
         self._on_exit()
         if not self.should_exit:

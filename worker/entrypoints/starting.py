@@ -59,6 +59,6 @@ def load_fastapi() -> None:
 
     BaseModel.model_config["defer_build"] = True
     try:
-        import fastapi.openapi.models  # noqa: F401
+        import fastapi.openapi.models  # noqa: F401 - for what it loads
     finally:
         del BaseModel.model_config["defer_build"]

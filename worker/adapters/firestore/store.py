@@ -195,7 +195,7 @@ class FirestoreJobStore(FirestoreOverview, FirestoreSwitches, FirestoreBundles):
             self._jobs.document("-").get(retry=None, timeout=RPC_SECONDS)
 
     def close(self) -> None:
-        self._client.close()  # type: ignore[no-untyped-call]
+        self._client.close()  # type: ignore[no-untyped-call]  # Google's
 
     def _candidates(self, wanted: Wanted) -> list[str]:
         """Ids in queue order, those of equal rank shuffled so that workers do not collide."""

@@ -156,7 +156,7 @@ class Driver:
         if self._embedded or time.monotonic() - used_at < TRUSTED_SECONDS:
             return pooled
         try:
-            self._engine.dialect.do_ping(pooled.dbapi_connection)  # type: ignore[arg-type]
+            self._engine.dialect.do_ping(pooled.dbapi_connection)  # type: ignore[arg-type]  # is open
         except self._error:
             pooled.invalidate()
             pooled.close()
@@ -169,7 +169,7 @@ class Driver:
         except (self._error, sqlalchemy.exc.SQLAlchemyError) as error:
             raise StoreUnavailable(told(error)) from error
         if not self._embedded:
-            pooled.dbapi_connection.autocommit = True  # type: ignore[union-attr]
+            pooled.dbapi_connection.autocommit = True  # type: ignore[union-attr]  # psycopg's
         return pooled
 
     def _give_back(self, pooled: PoolProxiedConnection) -> None:
@@ -180,7 +180,7 @@ class Driver:
 
     def _return(self, pooled: PoolProxiedConnection) -> None:
         if not self._embedded and pooled.is_valid:
-            pooled.dbapi_connection.autocommit = False  # type: ignore[union-attr]
+            pooled.dbapi_connection.autocommit = False  # type: ignore[union-attr]  # psycopg's
         pooled.close()
 
     def close(self) -> None:
