@@ -135,6 +135,8 @@ def test_each_row_of_the_sweep_can_be_measured() -> None:
     assert all(np.isfinite(row.figure) for row in rows)
 
 
+# A fresh install compiles vectorbt's kernels, which warns of the lists they take.
+@pytest.mark.filterwarnings("ignore::numba.core.errors.NumbaPendingDeprecationWarning")
 def test_vectorbt_is_timed_over_variants_side_by_side() -> None:
     assert sweep.vectorbt_seconds(sweep.market(300), sweep.grid_of(20)) > 0
 

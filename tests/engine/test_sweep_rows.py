@@ -71,7 +71,9 @@ def test_memory_does_not_grow_with_the_number_of_variants(monkeypatch: pytest.Mo
 
     peak(64)
     few = peak(400)
-    assert peak(1_600) < 1.3 * few
+    # Threads run ahead of their reader by more or less, so a peak varies by a third: memory that
+    # grew with the variants would be near ten times the first.
+    assert peak(4_000) < 2 * few
 
 
 def test_told_to_stop_it_gives_what_is_finished_and_ends() -> None:
