@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import engine
-import worker.bootstrap as bootstrap
+import worker.bootstrap.workers as workers
 from worker.entrypoints.cli import main
 
 LASTING = "lasting"
@@ -38,8 +38,8 @@ def lasting_calls() -> Any:
     return replace(real_calls(), run_backtest=run_backtest)
 
 
-real_calls = bootstrap.engine_calls
+real_calls = workers.engine_calls
 
 if __name__ == "__main__":
-    bootstrap.engine_calls = lasting_calls
+    workers.engine_calls = lasting_calls
     main()

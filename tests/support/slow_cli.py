@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import engine
-import worker.bootstrap as bootstrap
+import worker.bootstrap.workers as workers
 from worker.entrypoints.cli import main
 
 
@@ -34,8 +34,8 @@ def slow_calls() -> Any:
     return replace(real_calls(), run_backtest=run_backtest)
 
 
-real_calls = bootstrap.engine_calls
-bootstrap.engine_calls = slow_calls
+real_calls = workers.engine_calls
+workers.engine_calls = slow_calls
 
 if __name__ == "__main__":
     main()

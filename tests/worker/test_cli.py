@@ -296,7 +296,7 @@ class TestSubmit:
 
             def close(self) -> None: ...
 
-        monkeypatch.setattr(bootstrap, "build_doorbell", lambda _: Mute())
+        monkeypatch.setattr(bootstrap.services, "build_doorbell", lambda _: Mute())
         result = cli("submit", config)
         assert result.exit_code == 0
         assert "no worker could be rung: no such topic" in result.stderr
@@ -539,6 +539,7 @@ def test_job_failures_keep_their_code(
 
     calls = replace(bootstrap.engine_calls(), run_backtest=fail)
     monkeypatch.setattr(bootstrap, "engine_calls", lambda: calls)
+    monkeypatch.setattr(bootstrap.workers, "engine_calls", lambda: calls)
     assert cli("run", config).stderr == "Error: DATA_INVALID: The candles are broken.\n"
     waited = cli("submit", config, "--wait")
     assert waited.exit_code == 1
