@@ -31,6 +31,10 @@ class Chunk:
     completed: int = 0
     failed: int = 0
 
+    def __contains__(self, index: int) -> bool:
+        """Whether the variant with this index is one of its own."""
+        return self.start <= index < self.start + self.count
+
     def to_map(self) -> dict[str, int]:
         """As it stands in a job's ``variants``."""
         return {

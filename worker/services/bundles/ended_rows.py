@@ -12,6 +12,7 @@ from worker.jobs.states import JobStatus
 from worker.ports import Store
 from worker.services.bundles.kept_results import NAME as RESULTS
 from worker.services.bundles.kept_results import part_of
+from worker.services.bundles.reading_ahead import read_ahead
 
 #: Chunk jobs of which the artifacts are remembered.
 KEPT_CHUNKS = 4_000
@@ -46,15 +47,16 @@ class EndedRows:
         if best is not None:
             return best
         for job, chunk in self._completed(bundle):
-            if chunk.start <= index < chunk.start + chunk.count:
+            if index in chunk:
                 return part_of(self._artifacts(job), index)
         return None
 
     def _chunk_tables(self, bundle: Bundle) -> Iterator[EndedTable]:
-        for job, chunk in self._completed(bundle):
-            rows = self._artifacts(job).get(VARIANT_ROWS)
-            if rows is not None:
-                yield EndedTable(chunk, rows)
+        completed = list(self._completed(bundle))
+        found = read_ahead((job for job, _ in completed), self._artifacts)
+        for (_, chunk), artifacts in zip(completed, found, strict=True):
+            if VARIANT_ROWS in artifacts:
+                yield EndedTable(chunk, artifacts[VARIANT_ROWS])
 
     def _completed(self, bundle: Bundle) -> Iterator[tuple[Job, Chunk]]:
         for job in self._store.chunk_jobs(bundle.bundle_id):

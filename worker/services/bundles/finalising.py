@@ -23,6 +23,7 @@ from worker.jobs.job import Job
 from worker.jobs.states import JobStatus
 from worker.ports import ArtifactStore, Store
 from worker.services.admission import shorten
+from worker.services.bundles.reading_ahead import read_ahead
 from worker.services.bundles.summary import EndedChunk, Merged, merge
 from worker.services.bundles.variant_lists import variants_of
 
@@ -71,15 +72,16 @@ class Finalising:
     def _ended(self, bundle: Bundle, jobs: Sequence[Job]) -> Iterator[EndedChunk]:
         """All chunks in order; one whose job is gone has left nothing."""
         by_start = {chunk.start: job for job in jobs if (chunk := _chunk(job)) is not None}
-        for chunk in ranges(bundle.total, bundle.chunk_size or bundle.total or 1):
-            job = by_start.get(chunk.start)
-            if job is None:
-                yield EndedChunk(chunk=chunk)
-            elif job.status is JobStatus.FAILED:
-                yield EndedChunk(chunk=chunk, failure=_failure_of(job))
-            else:
-                result = self._store.result(job.job_id)
-                yield EndedChunk(chunk=chunk, artifacts=result.artifacts if result else {})
+        chunks = ranges(bundle.total, bundle.chunk_size or bundle.total or 1)
+        return read_ahead(chunks, lambda chunk: self._end_of(chunk, by_start.get(chunk.start)))
+
+    def _end_of(self, chunk: Chunk, job: Job | None) -> EndedChunk:
+        if job is None:
+            return EndedChunk(chunk=chunk)
+        if job.status is JobStatus.FAILED:
+            return EndedChunk(chunk=chunk, failure=_failure_of(job))
+        result = self._store.result(job.job_id)
+        return EndedChunk(chunk=chunk, artifacts=result.artifacts if result else {})
 
     def _merged(self, bundle: Bundle, ended: Sequence[EndedChunk]) -> Merged | None:
         """``None`` for rows that nobody can read: trying again would not help."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from worker.jobs.job import Artifact
 from worker.jobs.states import EnumStyle
 from worker.ports import ArtifactStore
+from worker.services.bundles.reading_ahead import read_ahead
 from worker.services.bundles.variant_rows import read_rows
 from worker.services.result_document import build_result_document
 
@@ -106,15 +107,21 @@ def gathered(
 def _found(
     wanted: Sequence[int], ended: Sequence["EndedChunk"], artifacts: ArtifactStore
 ) -> Iterator[Any]:
-    for one in ended:
-        chunk = one.chunk
-        own = [index for index in wanted if chunk.start <= index < chunk.start + chunk.count]
-        for part in {
-            part.uri: part for index in own if (part := part_of(one.artifacts, index))
-        }.values():
-            try:
-                table = read_rows(artifacts.read(part), only=own)
-            except FileNotFoundError:
-                continue
-            if len(table):
-                yield table
+    parts = {
+        part.uri: part
+        for one in ended
+        for index in wanted
+        if index in one.chunk and (part := part_of(one.artifacts, index))
+    }
+    return (
+        table
+        for table in read_ahead(parts.values(), lambda part: _rows_in(part, wanted, artifacts))
+        if table is not None and len(table)
+    )
+
+
+def _rows_in(part: Artifact, wanted: Sequence[int], artifacts: ArtifactStore) -> Any | None:
+    try:
+        return read_rows(artifacts.read(part), only=wanted)
+    except FileNotFoundError:
+        return None

@@ -17,6 +17,7 @@ from engine.digest import SUMMARY_METRICS
 from worker.jobs.bundle import Bundle
 from worker.services.bundles.artifact_cache import ArtifactCache
 from worker.services.bundles.ended_rows import EndedRows, EndedTable
+from worker.services.bundles.reading_ahead import read_ahead
 from worker.services.bundles.variant_rows import numbers, order_of, read_rows
 
 #: What variants can be sorted by.
@@ -113,9 +114,8 @@ class VariantPages:
         """
         behind = _Place.decode(cursor, order) if cursor else None
         tables = self._ended.tables(bundle)
-        found = [
-            part for table in tables if len((part := self._candidates(table, order, behind))[1])
-        ]
+        parts = read_ahead(tables, lambda table: self._candidates(table, order, behind))
+        found = [part for part in parts if len(part[1])]
         if not found:
             return VariantPage([], None)
         values, indices = (np.concatenate(column) for column in zip(*found, strict=True))
@@ -134,7 +134,8 @@ class VariantPages:
 
     def best(self, bundle: Bundle) -> Mapping[str, Any] | None:
         """The row of the best variant so far."""
-        rows = [self._best_of(table, bundle.rank_by) for table in self._ended.tables(bundle)]
+        tables = self._ended.tables(bundle)
+        rows = read_ahead(tables, lambda table: self._best_of(table, bundle.rank_by))
         found = [row for row in rows if row is not None]
         values = np.array([_number(row[bundle.rank_by]) for row in found])
         order = order_of(values, np.array([row[BY_INDEX] for row in found], np.int64))
@@ -171,12 +172,11 @@ class VariantPages:
     def _rows(
         self, tables: Sequence[EndedTable], indices: Sequence[int]
     ) -> Iterator[Mapping[str, Any]]:
-        for table in tables:
-            chunk = table.chunk
-            own = [index for index in indices if chunk.start <= index < chunk.start + chunk.count]
-            if own:
-                content = self._artifacts.read(table.rows)
-                yield from read_rows(content, only=own).to_pylist()
+        wanted = [table for table in tables if any(index in table.chunk for index in indices)]
+        for rows in read_ahead(
+            wanted, lambda table: read_rows(self._artifacts.read(table.rows), only=indices)
+        ):
+            yield from rows.to_pylist()
 
 
 def _number(value: float | None) -> float:

@@ -15,6 +15,7 @@ from worker.jobs.errors import ErrorCode, JobFailure
 from worker.jobs.job import Artifact
 from worker.ports import ArtifactStore
 from worker.services.bundles import kept_results
+from worker.services.bundles.reading_ahead import read_ahead
 from worker.services.bundles.variant_rows import (
     COUNTS,
     REGIMES,
@@ -67,7 +68,7 @@ def merge(
     other chunks, because one was replayed meanwhile, takes nothing from the one whose end is kept.
     What is held at a time are the rows as Arrow columns: about 40 MB for 100,000 variants.
     """
-    rows = joined(_rows_of(one, variants, artifacts) for one in ended)
+    rows = joined(read_ahead(ended, lambda one: _rows_of(one, variants, artifacts)))
     stored = {VARIANT_ROWS: _store(artifacts, bundle, VARIANT_ROWS, rows)}
     is_sound = rows["errorCode"].is_null().to_numpy()
     places = np.flatnonzero(is_sound)
