@@ -190,7 +190,7 @@ def test_results_that_there_are_not_say_why(api: Api, monkeypatch: pytest.Monkey
     assert (status, problem["jobStatus"], problem["errorCode"]) == (409, "failed", "INVALID_CONFIG")
     status, problem = api.refused(f"{queued}/variants/8/result")
     assert (status, problem["detail"]) == (404, "The bundle has 8 variants, counted from 0.")
-    assert api.refused(f"{queued}/variants/-1/result")[0] == 422
+    assert api.refused(f"{queued}/variants/-1/result")[0] == 404
     none = api.run(keepResults="none")
     status, problem = api.refused(f"{none}/variants/0/result")
     assert (status, problem["detail"]) == (404, "This bundle keeps no full results.")

@@ -26,6 +26,7 @@ from worker.entrypoints.control_events import events_router
 from worker.entrypoints.control_metrics import CONTENT_TYPE, ControlMetrics
 from worker.entrypoints.control_sweep import sweep_router
 from worker.entrypoints.fleet_metrics import FleetMetrics
+from worker.entrypoints.methods import install_methods
 from worker.entrypoints.openapi import install_documentation
 from worker.entrypoints.own_hosts import OwnHosts
 from worker.entrypoints.probes import ALIVE, READY, health, package_version
@@ -94,6 +95,7 @@ def create_control_app(
     install_documentation(app)
     app.include_router(page_router())
     install_problem_handlers(app, headers=DEFAULTS)
+    install_methods(app)
     _install_error_answers(app)
     app.add_middleware(
         BodyLimit,

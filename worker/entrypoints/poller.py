@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from worker.bootstrap import build_clock, build_store
 from worker.entrypoints.caller_auth import machine_caller
 from worker.entrypoints.crew import Crew
+from worker.entrypoints.methods import install_methods
 from worker.entrypoints.probes import health, package_version
 from worker.entrypoints.problems import install_problem_handlers, problem_response
 from worker.entrypoints.serving import serve_app
@@ -81,6 +82,7 @@ def create_poller_app(
         openapi_url=None,
     )
     install_problem_handlers(app)
+    install_methods(app)
 
     @app.get("/health", summary="The process is alive")
     async def alive() -> JSONResponse:

@@ -73,7 +73,11 @@ def install_problem_handlers(
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid_request(_: Request, error: RequestValidationError) -> ProblemResponse:
-        return invalid_fields(field_errors(error.errors(), skip=1))
+        errors = error.errors()
+        if any(item["loc"][0] == "path" for item in errors):
+            # An address that nothing can ever have, whatever else is wrong with the request.
+            return problem_response(404, "There is nothing at this address.")
+        return invalid_fields(field_errors(errors, skip=1))
 
     @app.exception_handler(InvalidFields)
     async def on_invalid_fields(_: Request, error: InvalidFields) -> ProblemResponse:

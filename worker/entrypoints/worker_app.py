@@ -11,6 +11,7 @@ from worker.bootstrap import Worker
 from worker.entrypoints import push_route
 from worker.entrypoints.bodies import MAX_CONFIG_BODY_BYTES
 from worker.entrypoints.caller_auth import machine_caller
+from worker.entrypoints.methods import install_methods
 from worker.entrypoints.openapi import install_documentation
 from worker.entrypoints.own_hosts import OwnHosts
 from worker.entrypoints.probes import ALIVE, READY, health, package_version
@@ -56,6 +57,7 @@ def create_worker_app(worker: Worker, *, fetch: Fetch = fetch_certificates) -> F
     )
     install_documentation(app)
     install_problem_handlers(app)
+    install_methods(app)
     _install_error_answers(app)
     app.add_middleware(BodyLimit, limit=MAX_CONFIG_BODY_BYTES, exempt=frozenset({push_route.PATH}))
     is_open = _is_open(settings)
