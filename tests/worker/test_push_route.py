@@ -4,6 +4,7 @@ import base64
 import json
 import logging
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -37,6 +38,29 @@ def test_an_unwrapped_ring_runs_the_job() -> None:
     parts.queue("j1")
     assert parts.client.post("/pubsub/push", content=b'{"jobId": "j1"}').status_code == 204
     assert parts.job("j1").status is JobStatus.COMPLETED
+
+
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+@pytest.mark.parametrize("padding", ["", "="])
+def test_data_may_be_in_either_alphabet_with_padding_or_without(
+    encode: Callable[[bytes], bytes], padding: str
+) -> None:
+    parts = make_worker()
+    parts.queue("j1")
+    data = encode(b'{"jobId": "j1", "x": "\xc3\xbf\xc3\xbf?>~"}').decode().rstrip("=")
+    data += padding * (-len(data) % 4)
+    assert parts.client.post("/pubsub/push", json={"message": {"data": data}}).status_code == 204
+    assert parts.job("j1").status is JobStatus.COMPLETED
+    assert parts.metric('backtest_pushes_total{outcome="malformed"}') == 0
+
+
+def test_a_trace_that_is_none_goes_nowhere() -> None:
+    parts = make_worker()
+    parts.store.create(a_job("j1"))
+    pushed = wrapped({"jobId": "j1"}, traceparent="00-" + "x" * 60_000)
+    parts.client.post("/pubsub/push", json=pushed)
+    assert parts.job("j1").status is JobStatus.COMPLETED
+    assert parts.job("j1").traceparent is None
 
 
 def test_the_answer_has_no_body() -> None:

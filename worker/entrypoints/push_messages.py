@@ -6,7 +6,10 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from worker.entrypoints.tracing import valid_traceparent
 from worker.jobs.job import is_job_id
+
+_URL_SAFE = str.maketrans("-_", "+/")
 
 
 class MalformedPush(Exception):
@@ -37,7 +40,7 @@ def parse_push(body: bytes) -> PushMessage:
     traceparent = attributes.get("traceparent") if isinstance(attributes, dict) else None
     return PushMessage(
         _job_id(_object(_data(message))),
-        traceparent if isinstance(traceparent, str) else None,
+        valid_traceparent(traceparent) if isinstance(traceparent, str) else None,
     )
 
 
@@ -58,9 +61,15 @@ def _data(message: dict[str, Any]) -> bytes:
     if not isinstance(data, str):
         raise MalformedPush("the message has no data")
     try:
-        return base64.b64decode(data, validate=True)
+        return base64.b64decode(_standard(data), validate=True)
     except (binascii.Error, ValueError):
         raise MalformedPush("data is not base64") from None
+
+
+def _standard(data: str) -> str:
+    """JSON's protobuf mapping allows either alphabet, with padding or without."""
+    bare = data.rstrip("=").translate(_URL_SAFE)
+    return bare + "=" * (-len(bare) % 4)
 
 
 def _job_id(data: dict[str, Any]) -> str:
