@@ -13,9 +13,12 @@ _LONGEST_PART = 80
 #: Ways to read one error's location that are followed at a time.
 _MOST_READINGS = 64
 
+#: Expected where no config has any value, whatever it is.
+NO_SUCH_KEY = "no such key"
+
 _EXPECTED = {
     "missing": "a value",
-    "extra_forbidden": "no such key",
+    "extra_forbidden": NO_SUCH_KEY,
     "bool_type": "true or false",
     "string_type": "text",
     "float_type": "a number",

@@ -20,7 +20,6 @@ from worker.jobs.chunks import Chunk
 from worker.jobs.errors import ErrorCode, JobFailure
 from worker.jobs.states import JobStatus
 from worker.jobs.variants import VariantSource
-from worker.services.bundles.admission import base_problems
 from worker.services.bundles.bars import BundleBars
 from worker.services.quotas import QuotaLimits, bars_of
 
@@ -76,6 +75,18 @@ class TestRefusals:
         assert code is ErrorCode.INVALID_CONFIG
         assert message == "baseConfig.startingCapital: expected a number > 0, got -1"
 
+    def test_a_path_that_no_config_has(self, house: House) -> None:
+        """Not only when every one of its variants has failed."""
+        code, message = refused(house, parameter_grid={"parameters.fastt": [3, 4]})
+        assert code is ErrorCode.INVALID_CONFIG
+        assert message == (
+            "parameterGrid.parameters.fastt: expected no such key, got the unknown key 'fastt'"
+        )
+
+    def test_a_variant_of_a_list_may_have_one(self, house: House) -> None:
+        given = [{"parameters.fastt": 3}, {"parameters.fast": 3}]
+        assert house.expand(parameter_grid=None, variants=given).status is JobStatus.RUNNING
+
     def test_what_was_written_with_another_type(self, house: House) -> None:
         code, message = refused(house, defects=("priority: expected an integer, got 'high'",))
         assert code is ErrorCode.INVALID_CONFIG
@@ -130,35 +141,6 @@ class TestRefusals:
         grid = {f"{'x' * 60}{number}": [] for number in range(100)}
         _, message = refused(house, parameter_grid=grid)
         assert len(message) <= 2_000
-
-
-class TestTheBase:
-    def problems(self, base: Mapping[str, Any], variants: list[Any]) -> list[str]:
-        return [problem.path for problem in base_problems(base, VariantSource(variants))]
-
-    def test_a_sound_one_has_no_problems(self) -> None:
-        assert self.problems(CONFIG, [{"parameters.fast": 3}]) == []
-
-    def test_what_every_variant_sets_may_be_missing(self) -> None:
-        base = {name: value for name, value in CONFIG.items() if name != "symbol"}
-        assert self.problems(base, [{"symbol": "SPY"}, {"symbol": "QQQ"}]) == []
-        assert self.problems(base, [{"parameters.fast": 3}]) == ["baseConfig.symbol"]
-
-    def test_a_variant_that_is_wrong_by_itself_fails_alone(self) -> None:
-        """Even where the engine blames a field that no variant sets."""
-        variants = [{"parameters.fast": fast} for fast in (50, 20, 30)]
-        assert self.problems(CONFIG, variants) == []
-
-    def test_one_sound_variant_is_enough(self) -> None:
-        variants = [{"startDate": "2030-01-01"}] * 9 + [{}]
-        assert self.problems(CONFIG, variants) == []
-
-    def test_a_mistake_within_what_an_override_replaces_is_none(self) -> None:
-        base = {**CONFIG, "parameters": {"fast": "x"}}
-        assert self.problems(base, [{"parameters": {"fast": 1, "slow": 2}}]) == []
-
-    def test_an_unknown_key_of_the_base_is_its_own(self) -> None:
-        assert self.problems({**CONFIG, "oops": 1}, [{"parameters.fast": 3}]) == ["baseConfig.oops"]
 
 
 class TestQuotas:

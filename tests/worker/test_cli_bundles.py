@@ -126,6 +126,10 @@ def test_only_a_completed_bundle_is_a_success(cli: Cli, here: Path) -> None:
         ({"baseConfig": [1]}, "baseConfig: expected an object"),
         ({"parameterGrid": {}, "variants": [{}]}, "either parameterGrid or variants"),
         ({"baseConfig": {"strategyId": "magic"}}, "baseConfig.strategyId: expected"),
+        (
+            {"parameterGrid": {"parameters.fastt": [2, 3]}},
+            "  parameterGrid.parameters.fastt: expected no such key, got the unknown key 'fastt'\n",
+        ),
     ],
 )
 def test_what_is_wrong_with_the_file_is_named(

@@ -304,6 +304,7 @@ def user_bundles(api: Api) -> Any:
         ({"name": "n" * 201}, ["name"]),
         ({"surprise": 1}, ["surprise"]),
         ({"baseConfig": {**config(), "startingCapital": -1}}, ["baseConfig.startingCapital"]),
+        ({"parameterGrid": {"parameters.fastt": [3, 5]}}, ["parameterGrid.parameters.fastt"]),
         ({"parameterGrid": {"maxCycles": {"start": 0, "stop": 1e5, "step": 1}}}, ["parameterGrid.maxCycles"]),  # noqa: E501
     ],
 )  # fmt: skip

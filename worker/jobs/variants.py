@@ -48,10 +48,15 @@ class VariantSource(Sequence[Mapping[str, Any]]):
         """What variant ``index`` sets, in order. Raises ``IndexError``."""
         return self._variants[index]
 
+    @property
+    def axes(self) -> Mapping[str, Sequence[Any]] | None:
+        """Of a grid, the values of each path; ``None`` for a list."""
+        return self._variants.axes if isinstance(self._variants, Grid) else None
+
     def paths(self) -> Set[str]:
         """Every path that a variant sets."""
-        if isinstance(self._variants, Grid):
-            return set(self._variants.axes)
+        if self.axes is not None:
+            return set(self.axes)
         return {path for overrides in self._variants for path in overrides}
 
     def __getitem__(self, index: Any) -> Any:

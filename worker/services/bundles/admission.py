@@ -1,20 +1,18 @@
 """Admission of a bundle: whether it may run, and how it is cut into chunk jobs.
 
 A bundle is examined as a whole before any of its variants runs: the fields of its document, the
-shape of its grid, and what is wrong with its base config whatever a variant sets. A variant that
-is wrong by itself fails alone, later.
+shape of its grid, and what is wrong with all of its variants. A variant that is wrong by itself
+fails alone, later.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import engine
 from engine.digest import SUMMARY_METRICS
 from engine.errors import ConfigProblem
 from engine.limits import shown
-from engine.sweeps.overrides import overridden
 from worker.jobs import bundle_transitions
 from worker.jobs.bundle import MAX_NAME_CHARACTERS, Bundle
 from worker.jobs.chunks import MAX_CHUNKS
@@ -24,15 +22,13 @@ from worker.jobs.variants import VariantSource
 from worker.ports import Store
 from worker.services.admission import AdmissionPolicy
 from worker.services.bundles.bars import BundleBars
+from worker.services.bundles.common_mistakes import common_mistakes
 from worker.services.bundles.cost_model import (
     LONGEST_CHUNK_SECONDS,
     Estimate,
     estimate_bundle,
 )
 from worker.services.quotas import Quotas
-
-#: So many variants, evenly spread, are looked at for a mistake that all of them share.
-PROBES = 10
 
 #: Somebody set the status of a bundle back by hand.
 RUN_BEFORE = "A bundle runs once: make a new one of it."
@@ -65,7 +61,8 @@ class BundleAdmission:
         """Everything about a bundle that does not depend on what its owner has done today.
 
         Raises:
-            ConfigError: fields, grid or base config are wrong; every problem with its path.
+            ConfigError: fields, grid, base config or the paths that all variants set are wrong;
+                every problem with its path.
             JobFailure: another reason why it must not run.
             StoreUnavailable: its list of variants cannot be read now.
         """
@@ -90,7 +87,7 @@ class BundleAdmission:
                 ErrorCode.INVALID_CONFIG, "The bundle's list of variants is gone."
             ) from None
         if version in self._policy.own_versions:
-            problems += base_problems(bundle.base_config, variants)
+            problems += common_mistakes(bundle.base_config, variants)
         if problems:
             raise engine.ConfigError(problems)
         estimate = estimate_bundle(bundle.base_config, variants, bundle.keep_results)
@@ -151,39 +148,6 @@ def _field_problems(bundle: Bundle) -> list[ConfigProblem]:
         expected = f"one of {', '.join(SUMMARY_METRICS)}"
         problems.append(ConfigProblem("rankBy", expected, shown(bundle.rank_by)))
     return problems
-
-
-def base_problems(base: Mapping[str, Any], variants: VariantSource) -> list[ConfigProblem]:
-    """What is wrong with a base config whatever a variant sets.
-
-    That is what some variants, evenly spread, all have wrong in the same way and at a path that
-    none of them sets. If one of the looked at is sound, so is the base.
-    """
-    shared: list[ConfigProblem] | None = None
-    count = min(PROBES, len(variants))
-    for place in range(count):
-        overrides = variants.overrides(place * len(variants) // count)
-        try:
-            engine.parse_config(overridden(base, overrides))
-        except engine.ConfigError as error:
-            own = [problem for problem in error.problems if not _is_set(problem.path, overrides)]
-            shared = own if shared is None else [one for one in shared if one in own]
-        else:
-            return []
-        if not shared:
-            return []
-    return [
-        ConfigProblem(f"baseConfig.{problem.path}", problem.expected, problem.got)
-        for problem in shared or []
-    ]
-
-
-def _is_set(path: str, overrides: Mapping[str, Any]) -> bool:
-    """Whether an override sets this path, something in it, or something around it."""
-    return any(
-        f"{path}.".startswith(f"{other}.") or f"{other}.".startswith(f"{path}.")
-        for other in overrides
-    )
 
 
 def _too_long(estimate: Estimate) -> str:
