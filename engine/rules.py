@@ -1,7 +1,7 @@
 """Evaluates rules over candles: true, false or undefined on every bar.
 
-A condition with an undefined operand is undefined, and so is its negation. Rules are read as data
-and turned into array operations; nothing of them is executed or compiled.
+Where an indicator has no value yet, neither a comparison with it nor its opposite holds. Rules are
+read as data and turned into array operations; nothing of them is executed or compiled.
 """
 
 from collections.abc import Callable, Iterable, Mapping

@@ -1,7 +1,7 @@
-"""The wheel's account, one step a bar, all at the bar's close.
+"""The wheel's account: each bar is one step, made at its close.
 
-Order in a bar: interest and dividends, settlement or buy-back, sale, mark. The kernel runs over
-a range of bars and hands its state to the next range, so that others can look in between.
+A step takes income first, then ends the option if it is time to, sells one, and marks. The kernel
+runs over a range of bars and hands its state to the next range, so that others can look in between.
 """
 
 from typing import Any
