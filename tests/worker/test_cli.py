@@ -334,6 +334,7 @@ class TestStatus:
     @pytest.mark.parametrize("command", ["status", "replay", "cancel"])
     @pytest.mark.parametrize("job_id", ["unknown", "no/id", "x" * 200, "ä"])
     def test_an_unknown_id_is_one_line(self, cli: Cli, command: str, job_id: str) -> None:
+        SqlJobStore("sqlite:///var/backtests.db").close()
         result = cli(command, job_id)
         assert (result.exit_code, result.stderr) == (1, f"Error: there is no job {job_id}\n")
 

@@ -13,7 +13,7 @@ from worker.bootstrap.policies import retention
 from worker.jobs.errors import StoreError
 from worker.ports import ArtifactStore, CandleLibrary, Clock, Doorbell, Store
 from worker.services.draining import Bell
-from worker.settings import Settings, is_bucket
+from worker.settings import Settings, SettingsError, is_bucket
 
 if TYPE_CHECKING:
     from worker.adapters.sql import SqlJobStore
@@ -84,7 +84,11 @@ def build_bell(settings: Settings) -> Bell:
 
 
 def build_candles(settings: Settings) -> CandleLibrary:
-    """The stored candles under CANDLES."""
+    """The stored candles under CANDLES.
+
+    Raises:
+        SettingsError: it names a file.
+    """
     if is_bucket(settings.candles):
         from worker.adapters.gcs import GcsCandles
         from worker.adapters.gcs.download_cache import DownloadCache, default_directory
@@ -94,18 +98,32 @@ def build_candles(settings: Settings) -> CandleLibrary:
         return GcsCandles(settings.candles, cache)
     from worker.adapters.candle_files import CandleFiles
 
-    return CandleFiles(Path(settings.candles))
+    return CandleFiles(_directory("CANDLES", settings.candles))
 
 
 def build_artifacts(settings: Settings) -> ArtifactStore:
-    """The complete series under ARTIFACTS."""
+    """The complete series under ARTIFACTS.
+
+    Raises:
+        SettingsError: it names a file.
+    """
     if is_bucket(settings.artifacts):
         from worker.adapters.gcs import GcsArtifacts
 
         return GcsArtifacts(settings.artifacts)
     from worker.adapters.parquet_files import ParquetFiles
 
-    return ParquetFiles(Path(settings.artifacts))
+    return ParquetFiles(_directory("ARTIFACTS", settings.artifacts))
+
+
+def _directory(setting: str, place: str) -> Path:
+    """A directory, or where one may be made: whoever looks into a file for files finds none."""
+    path = Path(place)
+    if path.exists() and not path.is_dir():
+        raise SettingsError(
+            f"{setting}={place}: expected a directory or gs://BUCKET/PREFIX, got a file"
+        )
+    return path
 
 
 def build_clock() -> Clock:

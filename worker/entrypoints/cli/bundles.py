@@ -6,6 +6,8 @@ import click
 
 from worker.entrypoints.cli.failures import Failed
 from worker.entrypoints.cli.files import print_json, read_bundle
+from worker.entrypoints.cli.opening import open_services, tell_of_pause
+from worker.entrypoints.terminal_text import one_line
 from worker.jobs.errors import DoorbellUnavailable
 from worker.jobs.states import JobStatus
 
@@ -30,11 +32,10 @@ def bundle(file: str, wait: bool, as_json: bool) -> None:
     The file has what POST /v1/bundles takes: baseConfig, and parameterGrid or variants ('-' reads
     standard input). With DOORBELL=local, --wait runs the queue in this process.
     """
-    from worker.entrypoints.cli.jobs import open_services
-
     body = read_bundle(file)
-    with open_services() as services:
+    with open_services(makes_store=True) as services:
         submitted = _submitted(services, body)
+        tell_of_pause(services)
         if not wait:
             said = f"{submitted.total:,} variants in {submitted.chunks} job(s)"
             _show(services, submitted, as_json, f"Bundle {submitted.bundle_id}: {said}.")
@@ -117,7 +118,6 @@ def _wait_and_show(services: "Services", submitted: "Bundle", as_json: bool) -> 
 
 
 def _tell_first_failure(services: "Services", ended: "Bundle") -> None:
-    from worker.entrypoints.terminal_text import one_line
     from worker.services.bundles.paging import Only, Order
 
     order = Order(sort="index", descending=False, only=Only.FAILED)
@@ -148,6 +148,5 @@ def _pages(services: "Services") -> "VariantPages":
 def _require_no_failure(ended: "Bundle") -> None:
     """Exit with an error for a bundle that failed."""
     if ended.status is JobStatus.FAILED:
-        raise Failed(
-            f"bundle {ended.bundle_id} failed with {ended.error_code}: {ended.error_message}"
-        )
+        why = one_line(ended.error_message or "nobody has said why")
+        raise Failed(f"bundle {ended.bundle_id} failed with {ended.error_code}: {why}")

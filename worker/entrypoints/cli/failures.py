@@ -2,6 +2,7 @@
 
 import click
 
+from worker.entrypoints.terminal_text import one_line
 from worker.jobs.errors import (
     BucketUnavailable,
     Conflict,
@@ -18,6 +19,10 @@ INTERRUPTED = 130
 
 class Failed(click.ClickException):
     """Ends the command with exit code 1. The message may have one line a bad field."""
+
+    def format_message(self) -> str:
+        """What it repeats of files and jobs must not steer the terminal."""
+        return "\n".join(map(one_line, self.message.split("\n")))
 
 
 class Interrupted(click.ClickException):

@@ -1,13 +1,13 @@
 """``submit``, ``status``, ``replay`` and ``cancel``: jobs in the store that STORE names."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
 from worker.entrypoints.cli.failures import Failed
 from worker.entrypoints.cli.files import print_json, read_config
+from worker.entrypoints.cli.opening import open_services, tell_of_pause
+from worker.entrypoints.terminal_text import one_line
 from worker.jobs.errors import DoorbellUnavailable
 from worker.jobs.states import JobStatus
 
@@ -43,7 +43,7 @@ def submit(
     from worker.services.submission import NewJob, Submission
 
     config_used = read_config(config)
-    with open_services() as services:
+    with open_services(makes_store=True) as services:
         new = NewJob(
             user_id=services.settings.local_user,
             config_used=config_used,
@@ -56,6 +56,7 @@ def submit(
         )
         job = submission.submit(new).snapshot.job
         _ring(services, job)
+        tell_of_pause(services)
         if not wait:
             _show(job, as_json, f"Job {job.job_id} is {job.status}.")
             return
@@ -95,6 +96,7 @@ def replay(job_id: str, wait: bool, as_json: bool) -> None:
         job = Replaying(services.store, services.admission).replay(job_id).job
         if job.status is JobStatus.QUEUED:
             _ring(services, job)
+            tell_of_pause(services)
         if wait:
             _wait_and_show(services, job, as_json)
             return
@@ -123,19 +125,6 @@ def cancel(job_id: str, as_json: bool) -> None:
         else:
             said = f"Job {job.job_id} is {job.status}."
         _show(job, as_json, said)
-
-
-@contextmanager
-def open_services() -> Iterator["Services"]:
-    """What the settings ask for, closed at the end."""
-    from worker.bootstrap import build_services
-    from worker.settings import load_settings
-
-    services = build_services(load_settings())
-    try:
-        yield services
-    finally:
-        services.close()
 
 
 def _existing(services: "Services", job_id: str) -> "Job":
@@ -180,7 +169,7 @@ def _show_result(services: "Services", job: "Job", as_json: bool) -> None:
 
     record = services.store.result(job.job_id)
     if record is None:
-        reason = f" ({job.error_code}: {job.error_message})" if job.error_code else ""
+        reason = f" ({job.error_code}: {_why(job)})" if job.error_code else ""
         raise Failed(f"job {job.job_id} is {job.status}{reason}; it has no result")
     if as_json:
         print_json(result_json(record), indent=None)
@@ -191,4 +180,8 @@ def _show_result(services: "Services", job: "Job", as_json: bool) -> None:
 def _require_no_failure(job: "Job") -> None:
     """Exit with an error for a job that failed."""
     if job.status is JobStatus.FAILED:
-        raise Failed(f"job {job.job_id} failed with {job.error_code}: {job.error_message}")
+        raise Failed(f"job {job.job_id} failed with {job.error_code}: {_why(job)}")
+
+
+def _why(job: "Job") -> str:
+    return one_line(job.error_message or "nobody has said why")

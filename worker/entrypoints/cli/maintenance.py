@@ -1,16 +1,10 @@
 """``sweep``, ``pause`` and ``resume``: looking after the whole fleet."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
-
 import click
 
 from worker.entrypoints.cli.failures import Failed
 from worker.entrypoints.cli.files import print_json
-
-if TYPE_CHECKING:
-    from worker.bootstrap import Services
+from worker.entrypoints.cli.opening import open_services
 
 
 @click.command()
@@ -19,7 +13,7 @@ def sweep(as_json: bool) -> None:
     """Once: end or requeue what was left behind, admit what was not heard of, ring again."""
     from worker.bootstrap import build_sweep
 
-    with _services() as services:
+    with open_services() as services:
         swept = build_sweep(services).run()
     if as_json:
         print_json({"done": dict(swept.done), "failed": list(swept.failed)})
@@ -42,7 +36,7 @@ def pause(reason: str | None) -> None:
     """
     from worker.ports import Pause
 
-    with _services() as services:
+    with open_services() as services:
         services.store.set_pause(Pause(is_on=True, reason=reason))
     click.echo("Paused. backtest-worker resume ends it.")
 
@@ -53,19 +47,7 @@ def resume() -> None:
     from worker.bootstrap import build_sweep
     from worker.ports import Pause
 
-    with _services() as services:
+    with open_services() as services:
         services.store.set_pause(Pause(is_on=False))
         build_sweep(services).run()
     click.echo("Resumed.")
-
-
-@contextmanager
-def _services() -> Iterator["Services"]:
-    from worker.bootstrap import build_services
-    from worker.settings import load_settings
-
-    services = build_services(load_settings())
-    try:
-        yield services
-    finally:
-        services.close()

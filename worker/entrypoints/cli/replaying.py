@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from worker.entrypoints.cli.files import print_json
+from worker.entrypoints.cli.opening import open_services, tell_of_pause
 from worker.jobs.errors import DoorbellUnavailable, ErrorCode, IllegalTransition
 from worker.jobs.states import JobStatus
 
@@ -32,18 +33,14 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print what became of each job as JSON.")
 def replay_failed(code: str, hours: float, limit: int, dry_run: bool, as_json: bool) -> None:
     """Put many failed jobs back into the queue, those first that failed first."""
-    from worker.bootstrap import build_services
-    from worker.settings import load_settings
-
-    services = build_services(load_settings())
-    try:
+    with open_services() as services:
         found = services.store.failed(ErrorCode(code), timedelta(hours=hours), limit=limit)
         told = {
             job_id: "would be replayed" if dry_run else _replay(services, job_id)
             for job_id in found
         }
-    finally:
-        services.close()
+        if "queued" in told.values():
+            tell_of_pause(services)
     if as_json:
         print_json(told)
         return

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypedDict
 import click
 
 from worker.entrypoints.cli.files import print_json
+from worker.entrypoints.cli.opening import require_store
 
 if TYPE_CHECKING:
     from worker.settings import Settings
@@ -53,6 +54,7 @@ def scale(
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+    require_store(settings)
     seen = _look(settings)
     wanted = wanted_pollers(rule, current=current, **seen)
     if as_json:
