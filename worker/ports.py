@@ -196,7 +196,7 @@ class BundleSearch(Protocol):
 
     def unexpanded_bundles(self, *, limit: int, after: str = "") -> Sequence[str]:
         """Queued bundles, those that admission has not seen included, in the order of their ids,
-        behind ``after``.
+        behind ``after``; not those whose ``next_expansion_at`` is to come.
         """
 
     def running_bundles(self, *, limit: int, after: str = "") -> Sequence[str]:

@@ -373,6 +373,19 @@ class TestSearches:
         assert store.unexpanded_bundles(limit=2, after="b") == ["c", "d"]
         assert store.unexpanded_bundles(limit=2, after="d") == []
 
+    def test_queued_bundles_that_are_to_wait_are_passed_over(self, store: Store) -> None:
+        for bundle_id, wait in (("a", 3600), ("b", -3600), ("c", None)):
+            seen = store.create_bundle(a_bundle(bundle_id))
+            if wait is not None:
+                due = seen.read_at + timedelta(seconds=wait)
+                change = BundleChange(expansion_tries=2, next_expansion_at=due)
+                after = store.commit_bundle(seen, change).bundle
+                assert (after.expansion_tries, after.next_expansion_at) == (2, due)
+                assert read_bundle(store, bundle_id).bundle == after
+
+        assert store.unexpanded_bundles(limit=1) == ["b"]
+        assert store.unexpanded_bundles(limit=9) == ["b", "c"]
+
     def test_running_bundles_are_paged_by_id(self, store: Store) -> None:
         for bundle_id in ("c", "a", "b"):
             an_expanded_bundle(store, bundle_id)

@@ -1,8 +1,11 @@
 """From a queued bundle to chunk jobs in the queue, whoever hears of it and how often."""
 
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,7 +35,9 @@ from worker.services.quotas import QuotaLimits
 from worker.services.sweep.bundles import EXPANDED_AT_ONCE
 
 
-def raise_at(prefix: str, error: Exception, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def raise_at(
+    prefix: str, error: BaseException, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Make bundles of such ids trouble to admission."""
     admission = house.services.bundle_admission
     examine = admission.examine
@@ -45,9 +50,18 @@ def raise_at(prefix: str, error: Exception, house: House, monkeypatch: pytest.Mo
     monkeypatch.setattr(admission, "examine", examined)
 
 
+class Killed(BaseException):
+    """The end of a process in the middle of its work."""
+
+
 @pytest.fixture
-def store() -> MemoryJobStore:
-    return MemoryJobStore(TickingClock())
+def clock() -> TickingClock:
+    return TickingClock()
+
+
+@pytest.fixture
+def store(clock: TickingClock) -> MemoryJobStore:
+    return MemoryJobStore(clock)
 
 
 @pytest.fixture
@@ -247,6 +261,14 @@ class TestTrouble:
         assert bundle.error_message == "The bundle's document is too long."
         assert house.chunks() == []
 
+    def test_nor_does_the_sweep_find_room_there_to_count_its_try(self, tmp_path: Path) -> None:
+        store = Interrupted(TickingClock())
+        house = open_house(store, tmp_path)
+        house.create()
+        store.trouble = RecordRefused("too long")
+        assert house.swept() == {"unexpanded_bundles": 1}
+        assert (house.bundle().status, house.bundle().expansion_tries) == (JobStatus.RUNNING, 0)
+
     def test_somebody_who_writes_all_the_time_does_not_stop_the_sweep(self, tmp_path: Path) -> None:
         store = Interrupted(TickingClock())
         store.trouble, store.lasts = Conflict("b1"), True
@@ -285,8 +307,75 @@ class TestTheSweep:
             house.swept()
         assert house.swept() == {"unexpanded_bundles": 1}
         assert house.bundle("b1").status is JobStatus.RUNNING
-        with pytest.raises(StoreUnavailable):
-            house.swept()
+
+    @pytest.mark.parametrize("error", [ValueError("bug"), StoreUnavailable("no answer"), Killed()])
+    def test_neither_does_the_sweep_of_another_process_come_to_it_first(
+        self,
+        house: House,
+        store: MemoryJobStore,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        error: BaseException,
+    ) -> None:
+        """However the process before it came to its end."""
+        house.create("a1")
+        house.create("b1")
+        raise_at("a", error, house, monkeypatch)
+        with suppress(StoreUnavailable, Killed):
+            house.sweep.run()
+        successor = open_house(store, tmp_path)
+        raise_at("a", error, successor, monkeypatch)
+        successor.swept()
+        assert successor.bundle("b1").status is JobStatus.RUNNING
+        assert successor.bundle("a1").expansion_tries == 1
+
+    def test_a_bundle_that_nobody_can_expand_is_tried_less_and_less_often_and_given_up(
+        self, house: House, clock: TickingClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        house.create()
+        raise_at("b", ValueError("bug"), house, monkeypatch)
+        tried_after: list[int] = []
+        minutes = 0
+        while house.bundle().status is JobStatus.QUEUED:
+            before = house.bundle().expansion_tries
+            house.sweep.run()
+            if house.bundle().expansion_tries > before:
+                tried_after.append(minutes)
+            clock.advance(60)
+            minutes += 1
+        assert tried_after == [0, 1, 3, 7, 15, 31, 63, 123, 183, 243]
+        bundle = house.bundle()
+        assert (bundle.status, bundle.error_code) == (JobStatus.FAILED, ErrorCode.ENGINE_ERROR)
+        assert (bundle.error_message or "").startswith("The bundle could not be expanded in 10 tr")
+        assert minutes == 304
+        assert house.swept() == {}
+
+    def test_what_was_in_its_way_may_go(
+        self, house: House, clock: TickingClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        house.create()
+        with monkeypatch.context() as patch:
+            raise_at("b", ValueError("bug"), house, patch)
+            assert house.swept() == {}
+        assert house.swept() == {}
+        clock.advance(60)
+        assert house.swept() == {"unexpanded_bundles": 1}
+        assert (house.bundle().status, house.bundle().expansion_tries) == (JobStatus.RUNNING, 2)
+
+    def test_a_bundle_that_others_have_in_hand_is_left_to_them(
+        self, house: House, store: MemoryJobStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        house.create()
+        found = store.unexpanded_bundles
+
+        def found_before(**asked: Any) -> Sequence[str]:
+            ids = found(**asked)
+            house.services.bundle_arrivals.announce("b1")
+            return ids
+
+        monkeypatch.setattr(store, "unexpanded_bundles", found_before)
+        assert house.swept() == {}
+        assert (house.bundle().status, house.bundle().expansion_tries) == (JobStatus.RUNNING, 0)
 
     def test_a_bell_that_is_down_is_rung_later(self, house: House) -> None:
         house.create()

@@ -57,6 +57,26 @@ class TestExpansion:
         assert expanded(earlier)["admitted_at"] == earlier.admitted_at
 
 
+class TestTries:
+    def test_each_is_counted_and_the_next_one_is_later(self) -> None:
+        bundle, waits = QUEUED, []
+        for _ in range(bundle_transitions.MOST_EXPANSION_TRIES):
+            change = bundle_transitions.try_to_expand(bundle, now=ADMITTED_AT)
+            waits.append((change["next_expansion_at"] - ADMITTED_AT).total_seconds() / 60)
+            bundle = replace(bundle, **change)
+        assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60, 60]
+        assert bundle.expansion_tries == len(waits)
+
+    def test_after_the_last_one_the_bundle_is_given_up(self) -> None:
+        tried = replace(QUEUED, expansion_tries=bundle_transitions.MOST_EXPANSION_TRIES)
+        change = bundle_transitions.try_to_expand(tried, now=ADMITTED_AT)
+        assert (change["status"], change["error_code"]) == (
+            JobStatus.FAILED,
+            ErrorCode.ENGINE_ERROR,
+        )
+        assert "10 tries" in (change["error_message"] or "")
+
+
 class TestRefusal:
     def test_it_ends_the_bundle_and_lists_it(self) -> None:
         change = bundle_transitions.refuse(QUEUED, CANCELLED)
@@ -130,6 +150,7 @@ class TestTheEnd:
     ("change", "start"),
     [
         (expanded, JobStatus.QUEUED),
+        (lambda one: bundle_transitions.try_to_expand(one, now=ADMITTED_AT), JobStatus.QUEUED),
         (lambda one: bundle_transitions.refuse(one, CANCELLED), JobStatus.QUEUED),
         (
             lambda one: bundle_transitions.leave(one, now=ADMITTED_AT, lane="legacy"),

@@ -117,8 +117,13 @@ class MemoryBundles(ABC):
         return tally(self.chunk_jobs(bundle_id))
 
     def unexpanded_bundles(self, *, limit: int, after: str = "") -> Sequence[str]:
+        now = self._clock.now()
         queued = self._those(
-            lambda bundle: bundle.status is JobStatus.QUEUED and bundle.lane in (*OWN_LANES, None)
+            lambda bundle: (
+                bundle.status is JobStatus.QUEUED
+                and bundle.lane in (*OWN_LANES, None)
+                and (bundle.next_expansion_at is None or bundle.next_expansion_at <= now)
+            )
         )
         return sorted(bundle.bundle_id for bundle in queued if bundle.bundle_id > after)[:limit]
 

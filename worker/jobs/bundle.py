@@ -48,7 +48,8 @@ class Bundle:
     ``total``, ``completed`` and ``failed`` count variants. ``chunks`` is the number of chunk jobs
     and ``chunk_size`` how many variants each of them has (the last may have fewer); both are
     ``None`` until the bundle is expanded. ``summary`` and ``artifacts`` (:data:`VARIANT_ROWS`)
-    come with its end. ``defects`` is as for a job.
+    come with its end. ``expansion_tries`` counts the sweep's tries to expand it, and before
+    ``next_expansion_at`` it makes none. ``defects`` is as for a job.
     """
 
     bundle_id: str
@@ -81,6 +82,8 @@ class Bundle:
     enum_style: EnumStyle = EnumStyle.PLAIN
     chunk_size: int | None = None
     chunks: int | None = None
+    expansion_tries: int = 0
+    next_expansion_at: datetime | None = None
     expire_at: datetime | None = None
     defects: tuple[str, ...] = ()
 
@@ -106,6 +109,8 @@ class BundleChange(TypedDict, total=False):
     lane: str | None
     chunk_size: int
     chunks: int
+    expansion_tries: int
+    next_expansion_at: datetime
     expire_at: datetime | None
 
 

@@ -8,7 +8,7 @@ computed from.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from worker.jobs.bundle import Bundle, BundleChange
@@ -19,6 +19,18 @@ from worker.jobs.lease import SERVER_TIME
 from worker.jobs.states import JobStatus
 
 CANCELLED_MESSAGE = "The bundle was cancelled before all of its variants had run."
+
+#: The sweep tries no more often to expand a bundle: four hours, with the times between.
+MOST_EXPANSION_TRIES = 10
+#: The time to the second try; each is twice the one before, up to the longest.
+FIRST_DELAY = timedelta(minutes=1)
+LONGEST_DELAY = timedelta(hours=1)
+
+GIVEN_UP = JobFailure(
+    ErrorCode.ENGINE_ERROR,
+    f"The bundle could not be expanded in {MOST_EXPANSION_TRIES} tries: submit it again, or ask "
+    "whoever runs this service.",
+)
 
 
 def expand(
@@ -48,6 +60,21 @@ def expand(
         chunk_size=chunk_size,
         chunks=chunks,
         cancel_requested=bundle.cancel_requested,
+    )
+
+
+def try_to_expand(bundle: Bundle, *, now: datetime) -> BundleChange:
+    """Note that an expansion begins, in case it never says how it ended; or give the bundle up.
+
+    Whatever breaks off there, a process included, lets other bundles go first the next time.
+    """
+    _require(bundle, JobStatus.QUEUED, "expanded")
+    tries = bundle.expansion_tries
+    if tries >= MOST_EXPANSION_TRIES:
+        return refuse(bundle, GIVEN_UP)
+    return BundleChange(
+        expansion_tries=tries + 1,
+        next_expansion_at=now + min(FIRST_DELAY * 2**tries, LONGEST_DELAY),
     )
 
 

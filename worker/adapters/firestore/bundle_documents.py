@@ -28,8 +28,9 @@ def bundle_document(bundle: Bundle) -> dict[str, Any]:
     values: dict[str, Any] = {field.name: getattr(bundle, field.name) for field in fields(bundle)}
     if bundle.enum_style is EnumStyle.PLAIN:
         del values["enum_style"]
-    if not bundle.artifacts:
-        del values["artifacts"]
+    for name in ("artifacts", "expansion_tries"):
+        if not values[name]:
+            del values[name]
     document = bundle_change_document(
         {
             name: value
@@ -87,6 +88,8 @@ def read_bundle(bundle_id: str, document: Mapping[str, Any], created_at: datetim
         enum_style=style if document.get("enumStyle") is None else EnumStyle.DART,
         chunk_size=read.whole("chunkSize"),
         chunks=read.whole("chunks"),
+        expansion_tries=read.whole("expansionTries") or 0,
+        next_expansion_at=read.time("nextExpansionAt"),
         expire_at=read.time("expireAt"),
         defects=tuple(read.defects),
     )

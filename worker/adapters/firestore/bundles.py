@@ -7,7 +7,7 @@ by ``userId``, and neither their queries nor the rules' ever meet a chunk job th
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from google.cloud.firestore import (
@@ -48,6 +48,7 @@ _READABLE: tuple[tuple[str, ...] | None, ...] = (
         *("userId", "status", "engineVersion", "cancelRequested", "total", "completed", "failed"),
         *("progress", "startedAt", "completedAt", "errorMessage", "errorCode", "admittedAt"),
         *("lane", "enumStyle", "chunkSize", "chunks", "expireAt", "variantsArtifact"),
+        *("expansionTries", "nextExpansionAt"),
     ),
     ("status",),
 )
@@ -185,8 +186,8 @@ class FirestoreBundles(ABC):
             behind = FieldFilter("__name__", ">", self._bundles.document(after))
             queued = queued.where(filter=behind)
         found: list[str] = []
-        for bundle in self._pages(queued.select(["lane"])):
-            if (bundle.to_dict() or {}).get("lane") in (*OWN_LANES, None):
+        for bundle in self._pages(queued.select(["lane", "nextExpansionAt"])):
+            if _is_to_expand(bundle):
                 found.append(bundle.id)
             if len(found) >= limit:
                 break
@@ -218,3 +219,10 @@ class FirestoreBundles(ABC):
             note(defects, "baseConfig", "plain JSON data", {})
             bundle = replace(bundle, defects=tuple(defects))
         return BundleSnapshot(bundle, found.update_time, utc(found.read_time))
+
+
+def _is_to_expand(bundle: DocumentSnapshot[Any]) -> bool:
+    document = bundle.to_dict() or {}
+    due = document.get("nextExpansionAt")
+    is_due = not isinstance(due, datetime) or utc(due) <= utc(bundle.read_time)
+    return is_due and document.get("lane") in (*OWN_LANES, None)

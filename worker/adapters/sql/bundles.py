@@ -117,6 +117,8 @@ class SqlBundles:
             OPEN,
             bundles.c.status == JobStatus.QUEUED.value,
             bundles.c.lane.is_(None) | bundles.c.lane.in_(OWN_LANES),
+            bundles.c.next_expansion_at.is_(None)
+            | (bundles.c.next_expansion_at <= self._bundle_now()),
             bundles.c.bundle_id > after,
         )
         found = self._found(queued.order_by(bundles.c.bundle_id).limit(limit))

@@ -119,6 +119,8 @@ bundles = Table(
     Column("enum_style", String(16), nullable=False),
     Column("chunk_size", Integer),
     Column("chunks", Integer),
+    Column("expansion_tries", Integer, nullable=False, server_default="0"),
+    Column("next_expansion_at", UtcTime),
     Column("expire_at", UtcTime),
     Column("defects", JsonText, nullable=False),
 )

@@ -2,7 +2,9 @@
 
 import logging
 
-from worker.jobs.errors import DoorbellUnavailable
+from worker.jobs import bundle_transitions
+from worker.jobs.bundle import BundleSnapshot
+from worker.jobs.errors import Conflict, DoorbellUnavailable, RecordRefused
 from worker.jobs.states import JobStatus
 from worker.ports import Store
 from worker.services.arrivals import Arrival
@@ -22,7 +24,11 @@ STOPPED_AT_ONCE = 1_000
 
 
 class UnexpandedBundles:
-    """Expands them and rings. Goes round among them, past those of which nothing ever comes."""
+    """Expands them and rings. Goes round among them, past those of which nothing ever comes.
+
+    Each try is noted before it is made: a bundle that nobody can expand, or that takes the process
+    with it, is tried at ever longer intervals and at last given up.
+    """
 
     name = "unexpanded_bundles"
 
@@ -46,6 +52,9 @@ class UnexpandedBundles:
     def _expand(self, bundle_id: str) -> int:
         # Before anything is done: an error that ends this sweep may come again at this bundle.
         self._last = bundle_id
+        noted = self._noted(bundle_id)
+        if noted is None or noted.bundle.status is JobStatus.FAILED:
+            return int(noted is not None)
         try:
             arrival = self._arrivals.announce(bundle_id)
         except DoorbellUnavailable as error:
@@ -56,6 +65,26 @@ class UnexpandedBundles:
             )
             return 1
         return int(arrival in (Arrival.RUNG, Arrival.REFUSED))
+
+    def _noted(self, bundle_id: str) -> BundleSnapshot | None:
+        """The bundle with this try counted, or given up; ``None`` if others have it in hand."""
+        seen = self._store.get_bundle(bundle_id)
+        if seen is None or seen.bundle.status is not JobStatus.QUEUED:
+            return None
+        change = bundle_transitions.try_to_expand(seen.bundle, now=seen.read_at)
+        try:
+            noted = self._store.commit_bundle(seen, change)
+        except Conflict:
+            return None
+        except RecordRefused:
+            # No room for a number: the expansion will find none either, and end the bundle.
+            return seen
+        if noted.bundle.status is JobStatus.FAILED:
+            logger.error(
+                "a bundle cannot be expanded and is given up",
+                extra={"event": "bundle_refused", "bundle_id": bundle_id},
+            )
+        return noted
 
 
 class RunningBundles:
