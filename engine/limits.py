@@ -36,11 +36,14 @@ def shown(value: Any) -> str:
     return f"a value of type {type(value).__name__}"
 
 
-def structural_problems(raw: Mapping[str, Any]) -> list[ConfigProblem]:
-    """What no store could keep, or nobody should have to read. Empty for a sound config."""
+def structural_problems(
+    raw: Mapping[str, Any], keys: int = 0, size: int = 0
+) -> list[ConfigProblem]:
+    """What no store could keep, or nobody should have to read. Empty for a sound config.
+
+    ``keys`` and ``size``: for how many more keys and bytes there has to be room.
+    """
     problems: list[ConfigProblem] = []
-    keys = 0
-    size = 0
     pending: list[tuple[str, Any, int]] = [("", raw, 0)]
     while pending:
         path, value, level = pending.pop()

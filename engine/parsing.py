@@ -12,6 +12,7 @@ from engine.dates import end_of, start_of
 from engine.errors import ConfigError, ConfigProblem
 from engine.execution import Execution
 from engine.limits import shown, structural_problems
+from engine.model import Model
 from engine.portfolio_parameters import (
     WEIGHT_TOLERANCE,
     PortfolioDraft,
@@ -56,6 +57,16 @@ def parse_config(raw: Mapping[str, Any]) -> BacktestConfig:
     if config is None or problems:
         raise ConfigError(problems)
     return config
+
+
+def reads_alone(strategy_id: str) -> type[Model] | None:
+    """The model that tells all about ``parameters`` without the rest of the config.
+
+    None for a portfolio, whose sleeves take what they do not set from around them. For any other
+    strategy the rest of a config is as sound with one set of parameters as with the next.
+    """
+    model = PARAMETERS[strategy_id]
+    return None if model is PortfolioDraft else model
 
 
 def _parse(

@@ -15,11 +15,12 @@ from engine.sweeps.grid import Grid, expand_grid
 from engine.sweeps.leaders import Leaders
 from engine.sweeps.overrides import overridden
 from engine.sweeps.processors import processors
+from engine.sweeps.reading import Reader
 from engine.sweeps.result import BestVariant, Ending, SweepResult
 from engine.sweeps.rows import CyclesByRegime, RegimeCycles, SweepRow, VariantError, failure
 from engine.sweeps.shared import Shared
 from engine.sweeps.tiles import TileBatch
-from engine.sweeps.variants import Batch, Batcher, read
+from engine.sweeps.variants import Batch, Batcher
 
 __all__ = [
     "BestVariant",
@@ -104,6 +105,7 @@ class _Run:
         should_stop: Callable[[], bool] | None,
     ) -> None:
         self._base = base
+        self._reader = Reader(base)
         self._overrides = overrides
         self._shared = shared
         self._depth = depth
@@ -134,7 +136,7 @@ class _Run:
 
     def _read(self, batcher: Batcher, index: int, changes: Overrides) -> list[Batch | TileBatch]:
         """What is to be run now that this variant is there."""
-        found = read(self._base, index, changes)
+        found = self._reader.read(index, changes)
         if isinstance(found, SweepRow):
             self._keep([found])
             return []

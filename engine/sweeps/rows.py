@@ -12,6 +12,8 @@ from engine.config import BacktestConfig
 from engine.digest import summary_digest
 from engine.errors import DataError, DataNotFoundError
 from engine.metrics import SweepMetrics
+from engine.model import Model
+from engine.sweeps.frames import Frame
 
 #: The metrics by their Python names and by those in documents.
 METRIC_NAMES: Mapping[str, str] = MappingProxyType(
@@ -42,13 +44,22 @@ class CyclesByRegime(NamedTuple):
     sideways: RegimeCycles
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Variant:
-    """A sound config and its place in the sweep."""
+    """A sound config, in two parts, and its place in the sweep."""
 
     index: int
     overrides: Mapping[str, Any]
-    config: BacktestConfig
+    frame: Frame
+    parameters: Model
+
+    @property
+    def config(self) -> BacktestConfig:
+        """The whole of it."""
+        config = self.frame.config
+        if self.parameters is config.parameters:
+            return config
+        return config.model_copy(update={"parameters": self.parameters})
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,17 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from engine.config import BacktestConfig
 from engine.errors import Stopped
 from engine.indicator_parameters import Indicator
 from engine.metrics import Curve, sweep_metrics
 from engine.parsing import parse_config
 from engine.presets import as_rules
 from engine.regimes import RegimeRule
-from engine.signal_strategies import fill_rules, sides_of
 from engine.simulation import FloatArray, IntArray
 from engine.sweeps import accounts as at
 from engine.sweeps.accounts import settle_drawdowns, start_accounts
+from engine.sweeps.frames import Frame
 from engine.sweeps.one_by_one import run_variant
 from engine.sweeps.order_kernels import ORDER_ROWS
 from engine.sweeps.overrides import overridden
@@ -71,7 +70,7 @@ class TileBatch:
         self._depth = depth
         self._room = SERIES_BYTES // threads
         self._members: list[_Member] = []
-        self._rules: list[list[float]] = []
+        self._rules: list[tuple[float, ...]] = []
         self._choices: list[list[int]] = []
         self._indicators: dict[Indicator, Known] = {}
         self._series: dict[SeriesKey, int] = {}
@@ -91,9 +90,9 @@ class TileBatch:
 
     def takes(self, variant: Variant) -> bool:
         """Add a variant on the batch's bars, if there is room for it."""
-        config = variant.config
-        rules = as_rules(config.strategy_id, config.parameters)
-        trades_long, trades_short = sides_of(config)
+        config = variant.frame.config
+        rules = as_rules(config.strategy_id, variant.parameters)
+        trades_long, trades_short = variant.frame.sides
         conditions = (
             rules.entry if trades_long else None,
             rules.exit if trades_long else None,
@@ -122,7 +121,7 @@ class TileBatch:
             self._end_program()
         planes = [self._program.add(condition, indicators) for condition in conditions]
         self._wanted.update(planes)
-        self._write_rules(config, planes)
+        self._write_rules(variant.frame, planes)
         yearly = self._shared.bars_per_year(config, self._data)
         self._members.append(
             _Member(variant.index, variant.overrides, config.starting_capital, yearly)
@@ -141,26 +140,11 @@ class TileBatch:
         self._program = Program(self._series)
         self._wanted = set()
 
-    def _write_rules(self, config: BacktestConfig, planes: list[int]) -> None:
-        fills = fill_rules(config.execution, config.max_cycles)
-        regime = self._regimes.setdefault(config.regime, len(self._regimes))
-        numbers = [0.0] * at.RULE_NUMBERS
-        numbers[at.R_FEE_RATE] = fills.fee_rate
-        numbers[at.R_FEE_PER_TRADE] = fills.fee_per_trade
-        numbers[at.R_SLIPPAGE] = fills.slippage_rate
-        numbers[at.R_SIZE] = fills.size
-        numbers[at.R_STOP] = fills.stop_loss
-        numbers[at.R_TARGET] = fills.take_profit
-        numbers[at.R_TRAILING] = fills.trailing_stop
-        choices = [0] * at.R_LONG_ENTRY + planes
-        choices[at.R_ON_CLOSE] = fills.fill_on_close
-        choices[at.R_SIZING] = fills.sizing
-        choices[at.R_WHOLE_UNITS] = fills.whole_units
-        choices[at.R_INTRABAR] = fills.intrabar
-        choices[at.R_CLOSE_AT_END] = fills.close_at_end
-        choices[at.R_MAX_CYCLES] = fills.max_cycles
-        choices[at.R_REGIMES] = regime
-        self._rules.append(numbers)
+    def _write_rules(self, frame: Frame, planes: list[int]) -> None:
+        regime = frame.config.regime
+        choices = [*frame.choices[: at.R_LONG_ENTRY], *planes]
+        choices[at.R_REGIMES] = self._regimes.setdefault(regime, len(self._regimes))
+        self._rules.append(frame.rules)
         self._choices.append(choices)
 
     def run(self, should_stop: Callable[[], bool]) -> None:

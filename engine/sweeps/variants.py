@@ -1,29 +1,19 @@
-"""Variants on their way through a sweep: read, put into batches, run."""
+"""Variants on their way through a sweep: put into batches, and run."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from engine.errors import ConfigError, Stopped
-from engine.parsing import parse_config
+from engine.errors import Stopped
 from engine.portfolio_parameters import PortfolioParameters
 from engine.sweeps import tiles
 from engine.sweeps.one_by_one import run_variant
-from engine.sweeps.overrides import overridden
-from engine.sweeps.rows import SweepRow, Variant, VariantError, failure
+from engine.sweeps.rows import SweepRow, Variant, failure
 from engine.sweeps.shared import Shared
 from engine.sweeps.tiles import TileBatch
 from engine.wheel_parameters import WheelParameters
 
 #: Variants that one thread takes at a time and runs one after the other.
 BATCH = 16
-
-
-def read(base: Mapping[str, Any], index: int, overrides: Mapping[str, Any]) -> Variant | SweepRow:
-    """The variant, or the row that says why there is none."""
-    try:
-        return Variant(index, overrides, parse_config(overridden(base, overrides)))
-    except ConfigError as error:
-        return SweepRow(index, error=VariantError("INVALID_CONFIG", str(error)))
 
 
 class Batch:
@@ -73,10 +63,10 @@ class Batcher:
         Raises:
             DataError: there are no candles for it, or they cannot be used.
         """
-        if isinstance(variant.config.parameters, WheelParameters | PortfolioParameters):
+        if isinstance(variant.parameters, WheelParameters | PortfolioParameters):
             self._others.append(variant)
             return [self._take_others()] if len(self._others) >= min(BATCH, self._most) else []
-        data = self._shared.data_of(variant.config)
+        data = self._shared.data_of(variant.frame.config)
         full: list[Batch | TileBatch] = []
         batch = self._tiled.get(data.token)
         if batch is None or not batch.takes(variant):

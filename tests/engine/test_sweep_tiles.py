@@ -16,8 +16,9 @@ from engine import Candles, run_backtest
 from engine.return_kernels import BLOCK, moments
 from engine.simulation import FloatArray
 from engine.sweep import Ending, SweepResult, run_sweep, sweep_rows
-from engine.sweeps import bits, one_by_one, tiles, variants
+from engine.sweeps import bits, one_by_one, tiles
 from engine.sweeps.overrides import overridden
+from engine.sweeps.reading import Reader
 from engine.sweeps.rows import SweepRow, Variant
 from engine.sweeps.shared import Shared
 from tests.support.markets import config, every, rough, walk
@@ -28,10 +29,10 @@ ROOT = Path(__file__).parents[2]
 
 def one_after_the_other(base: Any, overrides: Any, candles: Candles) -> list[SweepRow | None]:
     """What the generic path makes of each variant, None where it cannot be run."""
-    shared = Shared(candles)
+    shared, reader = Shared(candles), Reader(base)
     found: list[SweepRow | None] = []
     for index, changes in enumerate(overrides):
-        variant = variants.read(base, index, changes)
+        variant = reader.read(index, changes)
         if isinstance(variant, Variant):
             found.append(one_by_one.run_variant(index, variant.config, shared, lambda: False))
         else:
