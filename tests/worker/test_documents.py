@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.processes import free_port
+from worker.adapters.schema_revision import HEAD
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -118,6 +119,13 @@ def test_the_json_in_the_readme_is_json() -> None:
     config = json.loads(block)["configUsed"]
     example = json.loads((ROOT / "examples" / "sma-cross-aapl.json").read_text(encoding="utf-8"))
     assert config.items() <= example.items()
+
+
+def test_the_revision_in_the_page_about_polling_is_the_newest() -> None:
+    page = (ROOT / "docs" / "polling.md").read_text(encoding="utf-8")
+    assert re.findall(r"this program needs (\w+): run", page) == [HEAD]
+    (named,) = re.findall(r"set `HEAD` in\s+`([\w/.]+)`", page)
+    assert f'HEAD = "{HEAD}"' in (ROOT / named).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda path: path.stem)
