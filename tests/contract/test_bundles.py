@@ -267,6 +267,19 @@ class TestTheTally:
             variants_lost=1,
         )
 
+    def test_a_chunk_that_does_not_say_which_variants_it_has_counts_for_none(
+        self, store: Store
+    ) -> None:
+        an_expanded_bundle(store)
+        for variants in ({"start": 0}, None):
+            lost = claim_chunk(store)
+            over = transitions.fail(
+                lost.job, lost.job.hold(), code=ErrorCode.WORKER_LOST, message="."
+            )
+            store.commit(lost, over | JobChange(variants=variants))
+        tally = store.chunk_tally("b1")
+        assert (tally.unfinished, tally.variants_lost) == (1, 0)
+
     def test_it_counts_one_bundle_only(self, store: Store) -> None:
         an_expanded_bundle(store, "b1")
         an_expanded_bundle(store, "b2", size=3)

@@ -4,7 +4,22 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, Row, Select, Text, func, insert, literal, select, tuple_, update
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Engine,
+    Row,
+    Select,
+    Text,
+    cast,
+    func,
+    insert,
+    literal,
+    select,
+    tuple_,
+    type_coerce,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from worker.adapters.cursor import Cursor
@@ -18,7 +33,7 @@ from worker.adapters.sql.tables import jobs as job_table
 from worker.adapters.sql.types import UtcTime
 from worker.jobs.bundle import Bundle, BundleChange, BundleSnapshot, is_bundle_id
 from worker.jobs.changes import changed_bundle
-from worker.jobs.chunks import ChunkTally, start_of, tally
+from worker.jobs.chunks import ChunkTally, start_of
 from worker.jobs.errors import BundleExists, Conflict, RecordRefused
 from worker.jobs.job import Job
 from worker.jobs.lanes import OWN_LANES
@@ -26,6 +41,9 @@ from worker.jobs.lease import ServerTime
 from worker.jobs.retention import bundle_with_expiry
 from worker.jobs.states import JobStatus
 from worker.ports import BundlePage
+
+#: What is added up of chunk jobs' ``variants``.
+_COUNTED = ("count", "completed", "failed")
 
 
 class SqlBundles:
@@ -110,7 +128,30 @@ class SqlBundles:
         return sorted((read_job(_columns(row)) for row in found), key=start_of)
 
     def chunk_tally(self, bundle_id: str) -> ChunkTally:
-        return tally(self.chunk_jobs(bundle_id))
+        jobs = job_table.c
+        counted = select(
+            jobs.status,
+            func.count().label("jobs"),
+            func.sum(jobs.progress).label("progress"),
+            *(func.sum(self._in_variants(name)).label(name) for name in _COUNTED),
+        )
+        found = self._found(counted.where(jobs.bundle_id == bundle_id).group_by(jobs.status))
+        by_status = {row.status: row._mapping for row in found}
+
+        def sums(status: JobStatus, name: str) -> float:
+            row = by_status.get(status.value)
+            return 0 if row is None else row[name] or 0
+
+        return ChunkTally(
+            queued=int(sums(JobStatus.QUEUED, "jobs")),
+            running=int(sums(JobStatus.RUNNING, "jobs")),
+            completed=int(sums(JobStatus.COMPLETED, "jobs")),
+            failed=int(sums(JobStatus.FAILED, "jobs")),
+            progress=float(sums(JobStatus.RUNNING, "progress")),
+            variants_completed=int(sums(JobStatus.COMPLETED, "completed")),
+            variants_failed=int(sums(JobStatus.COMPLETED, "failed")),
+            variants_lost=int(sums(JobStatus.FAILED, "count")),
+        )
 
     def unexpanded_bundles(self, *, limit: int, after: str = "") -> Sequence[str]:
         queued = select(bundles.c.bundle_id).where(
@@ -138,6 +179,13 @@ class SqlBundles:
     def _found(self, query: Select[Any]) -> Sequence[Row[Any]]:
         with reading(self._engine) as connection:
             return connection.execute(query).all()
+
+    def _in_variants(self, name: str) -> ColumnElement[int]:
+        """A number in the object that a chunk job's ``variants`` holds as text."""
+        is_postgresql = self._engine.dialect.name == "postgresql"
+        document = (cast if is_postgresql else type_coerce)(job_table.c.variants, JSON)
+        number: ColumnElement[int] = document[name].as_integer()
+        return number
 
     def _bundle_now(self) -> Any:
         if self._engine.dialect.name == "sqlite":
