@@ -46,6 +46,7 @@ class Places(Section):
     retention_days: int | None = Field(
         None,
         ge=1,
+        le=36_500,
         description="Ended jobs and their results may be gone after so many days. Default: never.",
     )
 

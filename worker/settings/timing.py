@@ -9,13 +9,19 @@ from worker.settings.section import Section
 #: What a job needs beside the engine's own time: claiming, loading candles, the last commit.
 OVERHEAD_SECONDS = 20
 
+#: Nothing is waited for longer than a day; of much more a system's clock knows nothing.
+LONGEST_SECONDS = 86_400
+
 
 class Timing(Section):
     """Seconds, and how many workers share the work."""
 
     heartbeat_seconds: float = Field(30, gt=0, description="Seconds between two beats of a job.")
     lease_seconds: int = Field(
-        90, ge=1, description="A worker whose last beat is older than this has lost its job."
+        90,
+        ge=1,
+        le=LONGEST_SECONDS,
+        description="A worker whose last beat is older than this has lost its job.",
     )
     job_timeout_seconds: int = Field(540, ge=1, description="Longest run of one job.")
     ack_deadline_seconds: int = Field(
@@ -27,16 +33,21 @@ class Timing(Section):
         description="A push claims another job only while it is younger than this.",
     )
     shutdown_seconds: float = Field(
-        8, gt=0, description="Time to give the running job back after SIGTERM."
+        8,
+        gt=0,
+        le=LONGEST_SECONDS,
+        description="Time to give the running job back after SIGTERM.",
     )
     job_poll_interval_seconds: float = Field(
         5,
         gt=0,
+        le=LONGEST_SECONDS,
         description="A poller looks at the queue this often, also when nothing has woken it.",
     )
     sweep_seconds: float = Field(
         60,
         gt=0,
+        le=LONGEST_SECONDS,
         description="Seconds between two sweeps where no scheduler calls `/tasks/sweep`: with "
         "`DOORBELL=local`, and in `poll`.",
     )
