@@ -40,6 +40,16 @@ def kernel(function: F) -> F:
     return _machine_code(function)
 
 
+def borrowing(function: F) -> F:
+    """As ``kernel``, for one that neither makes an array nor gives one back.
+
+    Its arrays stay its caller's, so their references are not counted: that would be two calls and
+    two atomic operations for each array that is handed to a helper, and dearer than most helpers.
+    The compiler refuses a kernel of this kind that makes an array.
+    """
+    return _machine_code(function, _nrt=False)
+
+
 def inlined(function: F) -> F:
     """As ``kernel``, for a helper that is called so often that handing it its arrays would count.
 

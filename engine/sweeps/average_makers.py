@@ -4,13 +4,13 @@ import math
 
 import numpy as np
 
-from engine._jit import kernel
+from engine._jit import borrowing
 from engine.indicators.exact_sums import UNITS, add, divided, in_units, two_product
 from engine.simulation import FloatArray, IntArray
 from engine.sweeps.plane_kernels import TILE_BARS
 
 
-@kernel
+@borrowing
 def largest_units(values: FloatArray) -> float:
     """The largest of some values in units of 1e-8; infinity if one is no whole number of them."""
     largest = 0.0
@@ -22,7 +22,7 @@ def largest_units(values: FloatArray) -> float:
     return largest
 
 
-@kernel
+@borrowing
 def mean_of(values: FloatArray, first: int, last: int) -> float:
     """The mean of values first … last − 1, rounded once: the seed of an exponential average."""
     high = 0.0
@@ -33,7 +33,7 @@ def mean_of(values: FloatArray, first: int, last: int) -> float:
     return divided(high, low, (last - first) * UNITS)
 
 
-@kernel
+@borrowing
 def advance_totals(first: int, last: int, values: FloatArray, reach: int, totals: IntArray) -> None:
     """Move a window of running totals on to the bars of a tile.
 
@@ -49,7 +49,7 @@ def advance_totals(first: int, last: int, values: FloatArray, reach: int, totals
         new[i] = total
 
 
-@kernel
+@borrowing
 def whole_average(
     first: int, last: int, totals: IntArray, reach: int, period: int, out: FloatArray
 ) -> None:
@@ -66,7 +66,7 @@ def whole_average(
         behind[place] = float(until[place] - before[place]) / divisor
 
 
-@kernel
+@borrowing
 def simple_average(
     first: int, last: int, values: FloatArray, period: int, state: FloatArray, out: FloatArray
 ) -> None:
@@ -85,7 +85,7 @@ def simple_average(
     state[0], state[1] = high, low
 
 
-@kernel
+@borrowing
 def exponential_average(
     first: int, last: int, values: FloatArray, period: int, state: FloatArray, out: FloatArray
 ) -> None:
@@ -104,7 +104,7 @@ def exponential_average(
     state[0] = average
 
 
-@kernel
+@borrowing
 def weighted_average(
     first: int, last: int, values: FloatArray, period: int, state: FloatArray, out: FloatArray
 ) -> None:

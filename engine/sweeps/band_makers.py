@@ -4,20 +4,20 @@ import math
 
 import numpy as np
 
-from engine._jit import kernel
+from engine._jit import borrowing
 from engine.indicators.channels import FLAT
 from engine.indicators.exact_sums import UNITS, add, divided, in_units, two_product
 from engine.simulation import FloatArray
 
 
-@kernel
+@borrowing
 def _square(high: float, low: float) -> tuple[float, float]:
     """The square of a pair."""
     square, rest = two_product(high, high)
     return square, rest + 2.0 * high * low
 
 
-@kernel
+@borrowing
 def bands(
     first: int, last: int, values: FloatArray, period: int, deviations: float, state: FloatArray,
     upper: FloatArray, middle: FloatArray, lower: FloatArray,
@@ -51,7 +51,7 @@ def bands(
     state[0], state[1], state[2], state[3] = high, low, squares_high, squares_low
 
 
-@kernel
+@borrowing
 def _range_step(
     high: float, low: float, before: float, bar: int, period: int, average: float
 ) -> float:
@@ -65,7 +65,7 @@ def _range_step(
     return (average * (period - 1.0) + true_range) / period
 
 
-@kernel
+@borrowing
 def true_range(
     first: int, last: int, high: FloatArray, low: FloatArray, close: FloatArray, period: int,
     state: FloatArray, out: FloatArray,
@@ -80,7 +80,7 @@ def true_range(
     state[0] = average
 
 
-@kernel
+@borrowing
 def trend(
     first: int, last: int, high: FloatArray, low: FloatArray, close: FloatArray, period: int,
     multiplier: float, state: FloatArray, value: FloatArray, direction: FloatArray,

@@ -2,11 +2,11 @@
 
 import math
 
-from engine._jit import kernel
+from engine._jit import borrowing
 from engine.simulation import FloatArray, IntArray
 
 
-@kernel
+@borrowing
 def push_extreme(
     value: float, bar: int, period: int, sign: float, values: FloatArray, places: IntArray
 ) -> None:
@@ -35,13 +35,13 @@ def push_extreme(
     places[period], places[period + 1] = head, count + 1
 
 
-@kernel
+@borrowing
 def current_extreme(places: IntArray) -> int:
     """The bar with the extreme of the window, of equals the latest."""
     return int(places[places[len(places) - 2]])
 
 
-@kernel
+@borrowing
 def channel(
     first: int, last: int, values: FloatArray, period: int, sign: float, places: IntArray,
     out: FloatArray,

@@ -2,11 +2,12 @@
 
 import math
 
-from engine._jit import inlined, kernel
+import numpy as np
+
+from engine._jit import borrowing, inlined
 from engine.simulation import FloatArray, IntArray
 from engine.sweeps.accounts import (
     A_CAPITAL,
-    A_CASH,
     A_DEEPEST,
     A_EQUITY,
     A_GROWN_DEEPEST,
@@ -25,34 +26,35 @@ from engine.sweeps.accounts import (
     DRAWDOWN,
     RETURNS,
 )
+from engine.sweeps.bits import WORD_BARS
+from engine.sweeps.tile_prices import TilePrices
 
 #: Far more than rounding can part the equity from the product of its returns.
 GROWTH_MARGIN = 1e-6
 
 
-@kernel
-def _extremes(begin: int, end: int, bits: IntArray, both: IntArray) -> None:
-    """Write the bits of the lowest and the highest of some prices to ``both``.
+@borrowing
+def _extremes(begin: int, end: int, bits: IntArray) -> tuple[int, int]:
+    """The bits of the lowest and the highest of some prices.
 
     Positive floats are in the order of their bits, and whole numbers are compared by the vector.
     """
     lowest = bits[begin]
     highest = bits[begin]
-    for bar in range(begin + 1, end):
+    for bar in range(np.uint64(begin + 1), np.uint64(end)):
         lowest = min(lowest, bits[bar])
         highest = max(highest, bits[bar])
-    both[0] = lowest
-    both[1] = highest
+    return lowest, highest
 
 
-@kernel
+@borrowing
 def _scan_drawdown(
     begin: int, end: int, cash: float, holding: float, close: FloatArray, account: FloatArray
 ) -> None:
     """Follow the equity's peaks and lows from bar to bar."""
     peak = account[A_PEAK]
     low = account[A_LOW]
-    for bar in range(begin, end):
+    for bar in range(np.uint64(begin), np.uint64(end)):
         value = cash + holding * close[bar]
         if value >= peak:
             account[A_DEEPEST] = min(account[A_DEEPEST], (low - peak) / peak)
@@ -63,12 +65,12 @@ def _scan_drawdown(
     account[A_LOW] = low
 
 
-@kernel
+@borrowing
 def _scan_growth(count: int, growth: float, returns: FloatArray, account: FloatArray) -> None:
     """The same for the growth of 100 at ``returns``."""
     peak = account[A_GROWN_PEAK]
     low = account[A_GROWN_LOW]
-    for place in range(count):
+    for place in range(np.uint64(count)):
         growth *= 1.0 + returns[place]
         grown = growth * 100.0
         if grown > peak:
@@ -80,18 +82,18 @@ def _scan_growth(count: int, growth: float, returns: FloatArray, account: FloatA
     account[A_GROWN_LOW] = low
 
 
-@kernel
+@borrowing
 def _sum_returns(
-    begin: int, end: int, tile: int, cash: float, holding: float, close: FloatArray,
-    returns: FloatArray, account: FloatArray, counts: IntArray,
+    begin: int, end: int, cash: float, holding: float, close: FloatArray, returns: FloatArray,
+    account: FloatArray, counts: IntArray,
 ) -> None:  # fmt: skip
     """Write the returns of bars begin … end − 1 and add them up in their order."""
     returns[0] = (cash + holding * close[begin]) / account[A_EQUITY] - 1.0
-    for bar in range(begin + 1, end):
-        returns[bar - begin] = (cash + holding * close[bar]) / (
-            cash + holding * close[bar - 1]
-        ) - 1.0
-    if begin == tile:
+    # Counted from 0, so that no index could be one from the end: the loop becomes vectors.
+    before, after, changes = close[begin:], close[begin + 1 :], returns[1:]
+    for place in range(np.uint64(end - begin - 1)):
+        changes[place] = (cash + holding * after[place]) / (cash + holding * before[place]) - 1.0
+    if begin == 0:
         account[A_PIVOT] = returns[0]
     pivot = account[A_PIVOT]
     shifted = account[A_SHIFTED]
@@ -99,7 +101,7 @@ def _sum_returns(
     losses = account[A_LOSSES]
     growth = account[A_GROWTH]
     moved = 0
-    for place in range(end - begin):
+    for place in range(np.uint64(end - begin)):
         change = returns[place]
         is_move = change != 0.0
         distance = change - pivot if is_move else 0.0
@@ -117,42 +119,61 @@ def _sum_returns(
 
 
 @inlined
+def _valued(cash: float, holding: float, low: float, high: float) -> tuple[float, float]:
+    """The least and the most that a position is worth between two prices."""
+    if holding > 0.0:
+        return cash + holding * low, cash + holding * high
+    return cash + holding * high, cash + holding * low
+
+
+@inlined
 def mark(
-    begin: int, end: int, tile: int, depth: int, cash: float, holding: float, close: FloatArray,
-    close_bits: IntArray, returns: FloatArray, floats: FloatArray, both: IntArray,
-    account: FloatArray, counts: IntArray,
+    begin: int, end: int, depth: int, cash: float, holding: float, tile: TilePrices,
+    returns: FloatArray, account: FloatArray, counts: IntArray,
 ) -> int:  # fmt: skip
     """Count the closes of bars begin … end − 1, held with ``cash`` and ``holding`` units.
 
     Stops before a bar that ends in ruin and returns it, else −1. Equity rises or falls with the
-    close, rounding included, so the extremes of the closes tell what need not be looked at.
+    close, rounding included, so the extremes of the closes tell what need not be looked at; those
+    of whole words, which need no looking for, mostly do.
     """
     ruin = -1
     least = math.inf
     most = math.inf
     # What is bought with cash of its own is worth something at any price.
     if begin < end and (depth >= DRAWDOWN or holding < 0.0 or cash < 0.0):
-        _extremes(begin, end, close_bits, both)
-        least = cash + holding * (floats[0] if holding > 0.0 else floats[1])
+        low = math.inf
+        high = -math.inf
+        for word in range(np.uint64(begin // WORD_BARS), np.uint64((end - 1) // WORD_BARS + 1)):
+            low = min(low, tile.close_lows[word])
+            high = max(high, tile.close_highs[word])
+        least, most = _valued(cash, holding, low, high)
+        if least <= 0.0 or (
+            depth >= DRAWDOWN and (least < account[A_LOW] or most >= account[A_PEAK])
+        ):
+            low_bits, high_bits = _extremes(begin, end, tile.close_bits)
+            low, high = np.int64(low_bits).view(np.float64), np.int64(high_bits).view(np.float64)
+            least, most = _valued(cash, holding, low, high)
         if least <= 0.0:
             ruin = begin
-            while cash + holding * close[ruin] > 0.0:
+            while cash + holding * tile.closes[ruin] > 0.0:
                 ruin += 1
             end = ruin
             if begin < end:
-                _extremes(begin, end, close_bits, both)
-                least = cash + holding * (floats[0] if holding > 0.0 else floats[1])
-        most = cash + holding * (floats[1] if holding > 0.0 else floats[0])
+                low_bits, high_bits = _extremes(begin, end, tile.close_bits)
+                low = np.int64(low_bits).view(np.float64)
+                high = np.int64(high_bits).view(np.float64)
+                least, most = _valued(cash, holding, low, high)
     if begin >= end:
         return ruin
     if depth >= DRAWDOWN:
         if most >= account[A_PEAK]:
-            _scan_drawdown(begin, end, cash, holding, close, account)
+            _scan_drawdown(begin, end, cash, holding, tile.closes, account)
         else:
             account[A_LOW] = min(account[A_LOW], least)
     if depth >= RETURNS:
         growth = account[A_GROWTH]
-        _sum_returns(begin, end, tile, cash, holding, close, returns, account, counts)
+        _sum_returns(begin, end, cash, holding, tile.closes, returns, account, counts)
         # The growth of 100 is the equity but for rounding, of which the margin has plenty.
         scale = 100.0 / account[A_CAPITAL]
         if (
@@ -161,22 +182,21 @@ def mark(
         ):
             _scan_growth(end - begin, growth, returns, account)
     counts[A_HELD] += end - begin
-    account[A_EQUITY] = cash + holding * close[end - 1]
+    account[A_EQUITY] = cash + holding * tile.closes[end - 1]
     return ruin
 
 
 @inlined
 def mark_flat(
-    bar: int, tile: int, depth: int, returns: FloatArray, close: FloatArray, account: FloatArray,
+    bar: int, depth: int, cash: float, tile: TilePrices, returns: FloatArray, account: FloatArray,
     counts: IntArray,
 ) -> None:  # fmt: skip
     """Count the close of the bar on which a position ended."""
-    cash = account[A_CASH]
     if depth >= DRAWDOWN:
-        _scan_drawdown(bar, bar + 1, cash, 0.0, close, account)
+        _scan_drawdown(bar, bar + 1, cash, 0.0, tile.closes, account)
     if depth >= RETURNS:
         growth = account[A_GROWTH]
-        _sum_returns(bar, bar + 1, tile, cash, 0.0, close, returns, account, counts)
+        _sum_returns(bar, bar + 1, cash, 0.0, tile.closes, returns, account, counts)
         _scan_growth(1, growth, returns, account)
     account[A_EQUITY] = cash
     if cash <= 0.0:

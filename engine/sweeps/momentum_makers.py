@@ -2,14 +2,14 @@
 
 import math
 
-from engine._jit import kernel
+from engine._jit import borrowing
 from engine.indicators.exact_sums import UNITS, add, divided, in_units
 from engine.indicators.stochastics import FLAT_RANGE
 from engine.simulation import FloatArray, IntArray
 from engine.sweeps.extreme_makers import current_extreme, push_extreme
 
 
-@kernel
+@borrowing
 def _strength_step(
     change: float, bar: int, period: int, gain: float, loss: float
 ) -> tuple[float, float, float]:
@@ -30,7 +30,7 @@ def _strength_step(
     return gain, loss, 100.0 * (gain / both) if both > 0.0 else 0.0
 
 
-@kernel
+@borrowing
 def relative_strength(
     first: int, last: int, values: FloatArray, period: int, state: FloatArray, out: FloatArray
 ) -> None:
@@ -45,7 +45,7 @@ def relative_strength(
     state[0], state[1] = gain, loss
 
 
-@kernel
+@borrowing
 def change_rate(first: int, last: int, values: FloatArray, period: int, out: FloatArray) -> None:
     """The rate of change in percent; needs no state."""
     for i in range(first, min(last, period)):
@@ -55,7 +55,7 @@ def change_rate(first: int, last: int, values: FloatArray, period: int, out: Flo
         out[i - first] = (values[i] / before - 1.0) * 100.0 if before != 0.0 else 0.0
 
 
-@kernel
+@borrowing
 def macd_lines(
     first: int, last: int, values: FloatArray, fast: int, slow: int, signal: int,
     state: FloatArray, line: FloatArray, average: FloatArray, histogram: FloatArray,
@@ -93,7 +93,7 @@ def macd_lines(
     state[0], state[1], state[2], state[3], state[4] = quick, steady, high, low, smooth
 
 
-@kernel
+@borrowing
 def _moving_mean(
     value: float, bar: int, since: int, period: int, state: FloatArray, place: int,
     ring: FloatArray,
@@ -115,7 +115,7 @@ def _moving_mean(
     return mean
 
 
-@kernel
+@borrowing
 def _position(value: float, lowest: float, highest: float) -> float:
     """Where a value stands between two others, in percent; 0 if they are nothing but rounding."""
     spread = highest - lowest
@@ -124,7 +124,7 @@ def _position(value: float, lowest: float, highest: float) -> float:
     return (value - lowest) / spread * 100.0
 
 
-@kernel
+@borrowing
 def oscillator(
     first: int, last: int, high: FloatArray, low: FloatArray, close: FloatArray, fast_k: int,
     slow_k: int, slow_d: int, state: FloatArray, kept: FloatArray, places: IntArray,
@@ -155,7 +155,7 @@ def oscillator(
         d[i - first] = slow
 
 
-@kernel
+@borrowing
 def strength_oscillator(
     first: int, last: int, values: FloatArray, period: int, fast_k: int, fast_d: int,
     state: FloatArray, kept: FloatArray, places: IntArray, k: FloatArray, d: FloatArray,

@@ -8,7 +8,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from engine._jit import kernel
+from engine._jit import borrowing
 from engine.return_kernels import BLOCK
 from engine.simulation import FloatArray, IntArray
 from engine.sweeps.bits import WORD_BARS, at_most, greater
@@ -34,7 +34,7 @@ _ONE = np.uint64(1)
 _TOP = np.uint64(WORD_BARS - 1)
 
 
-@kernel
+@borrowing
 def _compare(
     left: FloatArray, right: FloatArray, is_clean: bool, out: int, words: int, planes: Planes
 ) -> None:
@@ -52,7 +52,7 @@ def _compare(
             planes[out + 3, word] = at_most(right, left, bar)
 
 
-@kernel
+@borrowing
 def _moving(
     values: FloatArray, bars: int, sign: float, steps: int, memory: FloatArray,
     true: NDArray[np.uint64], false: NDArray[np.uint64],
@@ -79,7 +79,7 @@ def _moving(
     memory[0], memory[1], memory[2] = last, defined, moved
 
 
-@kernel
+@borrowing
 def run_steps(
     bars: int,
     steps: IntArray,

@@ -1,9 +1,9 @@
 """Cycles by regime in a sweep: which regime had most of a position's bars, and what it returned."""
 
-from engine._jit import inlined, kernel
+from engine._jit import borrowing, inlined
 from engine.regimes import Regime
 from engine.simulation import FloatArray, IntArray
-from engine.sweeps.accounts import A_BY_REGIME, A_CASH, A_CYCLES, A_SEEN, A_START_EQUITY
+from engine.sweeps.accounts import A_BY_REGIME, A_CYCLES, A_SEEN, A_START_EQUITY
 from engine.sweeps.plane_kernels import TILE_BARS
 
 _UP = int(Regime.UPTREND)
@@ -23,7 +23,7 @@ def start_regimes(regimes: IntArray) -> None:
     regimes[:, REGIME_COUNT:] = -1
 
 
-@kernel
+@borrowing
 def advance_regimes(
     first: int, last: int, close: FloatArray, lookbacks: IntArray, thresholds: FloatArray,
     regimes: IntArray,
@@ -53,15 +53,19 @@ def advance_regimes(
 
 
 @inlined
-def open_cycle(place: int, regimes: IntArray, account: FloatArray, counts: IntArray) -> None:
+def open_cycle(
+    place: int, cash: float, regimes: IntArray, account: FloatArray, counts: IntArray
+) -> None:
     """A position is about to be opened on bar ``place`` of the tile."""
-    account[A_START_EQUITY] = account[A_CASH]
+    account[A_START_EQUITY] = cash
     for regime in range(REGIME_COUNT):
         counts[A_SEEN + regime] = regimes[regime, place]
 
 
 @inlined
-def count_cycle(place: int, regimes: IntArray, account: FloatArray, counts: IntArray) -> None:
+def count_cycle(
+    place: int, cash: float, regimes: IntArray, account: FloatArray, counts: IntArray
+) -> None:
     """A position has been closed on bar ``place``; of equals the regime seen last is dominant."""
     dominant = -1
     most = 0
@@ -75,4 +79,4 @@ def count_cycle(place: int, regimes: IntArray, account: FloatArray, counts: IntA
             latest = seen
     if dominant >= 0:
         counts[A_CYCLES + dominant] += 1
-        account[A_BY_REGIME + dominant] += account[A_CASH] / account[A_START_EQUITY] - 1.0
+        account[A_BY_REGIME + dominant] += cash / account[A_START_EQUITY] - 1.0

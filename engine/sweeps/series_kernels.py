@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from engine._jit import kernel
+from engine._jit import borrowing
 from engine.simulation import FloatArray, IntArray
 from engine.sweeps.average_makers import (
     advance_totals,
@@ -56,7 +56,7 @@ Columns = tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]
 _OPEN, _HIGH, _LOW, _CLOSE, _VOLUME = range(5)
 
 
-@kernel
+@borrowing
 def _make_average(
     first: int, last: int, values: FloatArray, maker: IntArray, state: FloatArray,
     totals: IntArray, reach: int, out: FloatArray,
@@ -72,7 +72,7 @@ def _make_average(
         weighted_average(first, last, values, period, state, out)
 
 
-@kernel
+@borrowing
 def _make_of_column(
     first: int, last: int, source: FloatArray, maker: IntArray, state: FloatArray,
     kept: FloatArray, places: IntArray, values: FloatArray,
@@ -97,7 +97,7 @@ def _make_of_column(
         )  # fmt: skip
 
 
-@kernel
+@borrowing
 def _make_of_range(
     first: int, last: int, columns: Columns, maker: IntArray, state: FloatArray,
     kept: FloatArray, places: IntArray, values: FloatArray, unwanted: int,
@@ -123,7 +123,7 @@ def _make_of_range(
         )  # fmt: skip
 
 
-@kernel
+@borrowing
 def _is_defined(values: FloatArray, bars: int) -> bool:
     clean = True
     for i in range(bars):
@@ -131,7 +131,7 @@ def _is_defined(values: FloatArray, bars: int) -> bool:
     return clean
 
 
-@kernel
+@borrowing
 def advance_series(
     first: int,
     last: int,

@@ -22,7 +22,7 @@ from engine.sweeps import accounts as at
 from engine.sweeps.accounts import settle_drawdowns, start_accounts
 from engine.sweeps.frames import Frame
 from engine.sweeps.one_by_one import run_variant
-from engine.sweeps.order_kernels import ORDER_ROWS
+from engine.sweeps.order_kernels import ORDER_COLUMNS, ORDER_ROWS
 from engine.sweeps.overrides import overridden
 from engine.sweeps.plane_kernels import TILE_BARS, TILE_WORDS, Planes
 from engine.sweeps.programs import Known, Program, SeriesKey, series_of
@@ -181,7 +181,7 @@ class TileBatch:
                 table.makers, table.state, table.kept, table.places, table.totals, table.sources,
                 table.values, table.is_clean, scratch.steps, scratch.memory, scratch.carries,
                 scratch.planes, rules, choices, account, counts, scratch.orders, scratch.returns,
-                scratch.both, scratch.lowest, scratch.highest, scratch.lookbacks,
+                scratch.lowest, scratch.highest, scratch.extremes, scratch.lookbacks,
                 scratch.thresholds, scratch.regimes, self._depth, scratch.starts,
                 PROGRAM_VARIANTS,
             )  # fmt: skip
@@ -217,11 +217,11 @@ class _Scratch:
         self.carries = np.zeros(len(self.steps), np.uint64)
         plane_count = max(count for _, count in programs)
         self.planes: Planes = np.zeros((plane_count, TILE_WORDS), np.uint64)
-        self.orders: Planes = np.zeros((ORDER_ROWS, TILE_WORDS), np.uint64)
+        self.orders: Planes = np.zeros((ORDER_ROWS, ORDER_COLUMNS), np.uint64)
         self.returns = np.zeros(TILE_BARS)
-        self.both = np.zeros(2, np.int64)
         self.lowest = np.zeros(TILE_BARS)
         self.highest = np.zeros(TILE_BARS)
+        self.extremes = np.zeros((4, TILE_WORDS))
         counted = rules if depth >= at.RETURNS else []
         self.lookbacks = np.array([rule.lookback for rule in counted], np.int64)
         self.thresholds = np.array(
