@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from engine.candles import Candles
-from worker.jobs.bundle import Bundle, BundleChange, BundleSnapshot
+from worker.jobs.bundle import Bundle, BundleChange, BundleOutline, BundleSnapshot
 from worker.jobs.chunks import ChunkTally
 from worker.jobs.errors import ErrorCode
 from worker.jobs.job import Artifact, Job, JobChange, ResultRecord, Snapshot
@@ -34,7 +34,7 @@ class Page:
 class BundlePage:
     """One page of a user's bundles, newest first; ``cursor`` asks for the next one."""
 
-    bundles: Sequence[Bundle]
+    bundles: Sequence[BundleOutline]
     cursor: str | None
 
 
@@ -228,8 +228,8 @@ class BundleStore(BundleSearch, Protocol):
         """
 
     def bundles_of(self, user_id: str, *, limit: int, cursor: str | None = None) -> BundlePage:
-        """A user's own bundles, newest first by ``admitted_at``; those admission has not seen are
-        not listed.
+        """Outlines of a user's own bundles, newest first by ``admitted_at``; those admission has
+        not seen are not listed. Nothing else of a bundle is read.
 
         Raises ``ValueError`` for a cursor that no page gave.
         """

@@ -1,13 +1,12 @@
 """What every store does with bundles and their chunk jobs."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.support.bundles import (
-    GRID,
     ROWS,
     a_bundle,
     a_chunk_job,
@@ -19,14 +18,13 @@ from tests.support.bundles import (
 )
 from tests.support.jobs import (
     ADMITTED_AT,
-    CONFIG,
     WANTED,
     an_admitted_job,
     claim_best,
     read,
 )
 from worker.jobs import transitions
-from worker.jobs.bundle import BundleChange, KeepResults
+from worker.jobs.bundle import BundleChange, BundleOutline, KeepResults
 from worker.jobs.chunks import Chunk, ChunkTally, chunk_of
 from worker.jobs.errors import BundleExists, Conflict, ErrorCode, RecordRefused
 from worker.jobs.job import JobChange
@@ -437,8 +435,29 @@ class TestTheList:
         ids = [bundle.bundle_id for page in (first, second, third) for bundle in page.bundles]
         assert ids == ["b2", "b4", "b1", "b3", "b0"]
         assert third.cursor is None
-        assert first.bundles[0].parameter_grid == GRID
-        assert first.bundles[0].base_config == CONFIG
+
+    def test_a_list_has_what_is_short_of_a_bundle(self, store: Store) -> None:
+        """Its config and its variants may have megabytes."""
+        expanded = an_expanded_bundle(store, name="Sweep", submitted_at="2026-01-05")
+        bundle = store.commit_bundle(
+            expanded,
+            BundleChange(
+                status=JobStatus.FAILED,
+                completed_at=SERVER_TIME,
+                completed=4,
+                failed=2,
+                progress=1.0,
+                error_code=ErrorCode.CANCELLED,
+                error_message="Enough.",
+                summary={"best": None},
+            ),
+        ).bundle
+
+        (listed,) = store.bundles_of("ann", limit=2).bundles
+
+        values = {field.name: getattr(bundle, field.name) for field in fields(BundleOutline)}
+        assert listed == BundleOutline(**values)
+        assert None not in values.values()
 
     def test_a_cursor_that_no_page_gave_is_refused(self, store: Store) -> None:
         with pytest.raises(ValueError, match="cursor"):

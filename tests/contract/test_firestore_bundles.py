@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,8 +16,9 @@ from tests.support.bundles import (
     finish_chunk,
     read_bundle,
 )
+from tests.support.jobs import ADMITTED_AT
 from worker.adapters.firestore import FirestoreJobStore
-from worker.jobs.bundle import BundleChange
+from worker.jobs.bundle import BundleChange, BundleOutline
 from worker.jobs.errors import RecordRefused
 from worker.jobs.states import EnumStyle, JobStatus
 
@@ -35,6 +37,13 @@ def client(firestore_project: str) -> Iterator[firestore.Client]:
 def store(firestore_store: FirestoreJobStore) -> Iterator[FirestoreJobStore]:
     yield firestore_store
     firestore_store.close()
+
+
+@pytest.fixture
+def elsewhere() -> Any:
+    """What the library writes and cannot read: a reference into another project."""
+    credentials = AnonymousCredentials()  # type: ignore[no-untyped-call]
+    return firestore.Client(project="elsewhere", credentials=credentials).document("a/b")
 
 
 def document(client: firestore.Client, collection: str, name: str) -> dict[str, Any]:
@@ -114,12 +123,8 @@ class TestBundles:
         assert seen.bundle.variants_artifact is None
 
     def test_a_bundle_that_cannot_be_decoded_is_still_there(
-        self, store: FirestoreJobStore, client: firestore.Client
+        self, store: FirestoreJobStore, client: firestore.Client, elsewhere: Any
     ) -> None:
-        elsewhere = firestore.Client(
-            project="elsewhere",
-            credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]
-        ).document("a/b")
         client.collection("backtestBundles").document("b1").set(
             {"userId": "ann", "status": "queued", "baseConfig": {"a": elsewhere}}
         )
@@ -128,6 +133,27 @@ class TestBundles:
         assert seen.bundle.defects
         after = store.commit_bundle(seen, BundleChange(status=JobStatus.FAILED))
         assert after.bundle.status is JobStatus.FAILED
+
+    def test_a_list_reads_nothing_that_it_does_not_show(
+        self, store: FirestoreJobStore, client: firestore.Client, elsewhere: Any
+    ) -> None:
+        store.create_bundle(a_bundle(admitted_at=ADMITTED_AT))
+        client.collection("backtestBundles").document("b1").update({"baseConfig.a": elsewhere})
+        (listed,) = store.bundles_of("ann", limit=2).bundles
+        assert type(listed) is BundleOutline
+
+    def test_one_that_cannot_be_decoded_is_listed_with_the_others(
+        self, store: FirestoreJobStore, client: firestore.Client, elsewhere: Any
+    ) -> None:
+        for number, name in enumerate(("fine", elsewhere)):
+            store.create_bundle(
+                a_bundle(f"b{number}", admitted_at=ADMITTED_AT + timedelta(minutes=number))
+            )
+            client.collection("backtestBundles").document(f"b{number}").update({"name": name})
+        page = store.bundles_of("ann", limit=1)
+        rest = store.bundles_of("ann", limit=1, cursor=page.cursor)
+        assert [bundle.bundle_id for bundle in (*page.bundles, *rest.bundles)] == ["b1", "b0"]
+        assert [bundle.name for bundle in (*page.bundles, *rest.bundles)] == [None, "fine"]
 
     def test_a_queued_bundle_is_found_in_every_spelling(
         self, store: FirestoreJobStore, client: firestore.Client

@@ -4,11 +4,17 @@ import copy
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 
 from worker.adapters.cursor import Cursor
-from worker.jobs.bundle import Bundle, BundleChange, BundleSnapshot, is_bundle_id
+from worker.jobs.bundle import (
+    Bundle,
+    BundleChange,
+    BundleOutline,
+    BundleSnapshot,
+    is_bundle_id,
+)
 from worker.jobs.changes import changed_bundle
 from worker.jobs.chunks import ChunkTally, start_of, tally
 from worker.jobs.errors import BundleExists, Conflict, RecordRefused
@@ -104,7 +110,7 @@ class MemoryBundles(ABC):
             reverse=True,
         )[: limit + 1]
         return BundlePage(
-            bundles=[bundle for _, bundle in page[:limit]],
+            bundles=[_outline(bundle) for _, bundle in page[:limit]],
             cursor=page[limit - 1][0].encode() if len(page) > limit else None,
         )
 
@@ -142,3 +148,9 @@ class MemoryBundles(ABC):
 
     def _seen(self, record: _Record) -> BundleSnapshot:
         return BundleSnapshot(record.bundle, record.revision, self._clock.now())
+
+
+def _outline(bundle: Bundle) -> BundleOutline:
+    return BundleOutline(
+        **{field.name: getattr(bundle, field.name) for field in fields(BundleOutline)}
+    )

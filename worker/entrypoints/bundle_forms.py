@@ -6,7 +6,7 @@ from typing import Any, Self
 from pydantic import Field
 
 from worker.entrypoints.job_forms import Form, Time
-from worker.jobs.bundle import Bundle, KeepResults
+from worker.jobs.bundle import Bundle, BundleOutline, KeepResults
 from worker.jobs.errors import ErrorCode
 from worker.jobs.states import JobStatus
 from worker.services.bundles.variant_rows import figures_of, from_json
@@ -48,7 +48,7 @@ class BundleSummary(Form):
     error_message: str | None
 
     @classmethod
-    def of(cls, bundle: Bundle) -> Self:
+    def of(cls, bundle: BundleOutline) -> Self:
         return cls(**_state(bundle))
 
 
@@ -150,7 +150,7 @@ class EstimateForm(Form):
     error_message: str | None
 
 
-def _state(bundle: Bundle) -> dict[str, Any]:
+def _state(bundle: BundleOutline) -> dict[str, Any]:
     return {
         name: getattr(bundle, name) for name in BundleSummary.model_fields if hasattr(bundle, name)
     }

@@ -38,6 +38,7 @@ from worker.services.bundles import kept_results
 from worker.services.bundles.artifact_cache import ArtifactCache
 from worker.services.bundles.ended_rows import EndedRows
 from worker.services.bundles.paging import BadCursor, Order, VariantPages
+from worker.services.bundles.reading_ahead import read_ahead
 from worker.services.bundles.submission import BundleSubmission, SubmittedBundle
 from worker.services.submission import KeyReused
 
@@ -86,7 +87,7 @@ class UserBundles:
             page = self._store.bundles_of(user.user_id, limit=limit, cursor=cursor)
         except ValueError:
             raise _bad_cursor(cursor) from None
-        bundles = [self._progress.live(bundle) for bundle in page.bundles]
+        bundles = read_ahead(page.bundles, self._progress.live)
         return BundleList(
             bundles=[BundleSummary.of(bundle) for bundle in bundles], next_cursor=page.cursor
         )

@@ -38,18 +38,11 @@ class KeepResults(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bundle:
-    """One bundle, whatever store it lies in.
+class BundleOutline:
+    """What a list shows of a bundle, and what its progress is counted with: nothing long.
 
-    Exactly one of ``parameter_grid``, ``variants`` and ``variants_artifact`` says what the
-    variants are; the last is for lists that came by HTTP and are longer than a document holds.
-    :class:`worker.jobs.variants.VariantSource` reads all three.
-
-    ``total``, ``completed`` and ``failed`` count variants. ``chunks`` is the number of chunk jobs
-    and ``chunk_size`` how many variants each of them has (the last may have fewer); both are
-    ``None`` until the bundle is expanded. ``summary`` and ``artifacts`` (:data:`VARIANT_ROWS`)
-    come with its end. ``expansion_tries`` counts the sweep's tries to expand it, and before
-    ``next_expansion_at`` it makes none. ``defects`` is as for a job.
+    ``total``, ``completed`` and ``failed`` count variants; each chunk job has ``chunk_size`` of
+    them (the last may have fewer).
     """
 
     bundle_id: str
@@ -57,16 +50,7 @@ class Bundle:
     status: JobStatus = JobStatus.QUEUED
     name: str | None = None
     submitted_at: datetime | str | None = None
-    created_at: datetime | None = None
     engine_version: str | None = None
-    priority: int = 0
-    base_config: Mapping[str, Any] = field(default_factory=dict)
-    parameter_grid: Mapping[str, Any] | None = None
-    variants: Sequence[Any] | None = None
-    variants_artifact: Artifact | None = None
-    rank_by: str = DEFAULT_RANK_BY
-    keep_results: KeepResults = KeepResults.BEST
-    cancel_requested: bool = False
     total: int = 0
     completed: int = 0
     failed: int = 0
@@ -75,12 +59,36 @@ class Bundle:
     completed_at: datetime | None = None
     error_message: str | None = None
     error_code: ErrorCode | None = None
+    admitted_at: datetime | None = None
+    chunk_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle(BundleOutline):
+    """One bundle, whatever store it lies in.
+
+    Exactly one of ``parameter_grid``, ``variants`` and ``variants_artifact`` says what the
+    variants are; the last is for lists that came by HTTP and are longer than a document holds.
+    :class:`worker.jobs.variants.VariantSource` reads all three.
+
+    ``chunks`` is the number of chunk jobs, ``None`` until the bundle is expanded. ``summary`` and
+    ``artifacts`` (:data:`VARIANT_ROWS`) come with its end. ``expansion_tries`` counts the sweep's
+    tries to expand it, and before ``next_expansion_at`` it makes none. ``defects`` is as for a job.
+    """
+
+    created_at: datetime | None = None
+    priority: int = 0
+    base_config: Mapping[str, Any] = field(default_factory=dict)
+    parameter_grid: Mapping[str, Any] | None = None
+    variants: Sequence[Any] | None = None
+    variants_artifact: Artifact | None = None
+    rank_by: str = DEFAULT_RANK_BY
+    keep_results: KeepResults = KeepResults.BEST
+    cancel_requested: bool = False
     summary: Mapping[str, Any] | None = None
     artifacts: Mapping[str, Artifact] = field(default_factory=dict)
-    admitted_at: datetime | None = None
     lane: str | None = None
     enum_style: EnumStyle = EnumStyle.PLAIN
-    chunk_size: int | None = None
     chunks: int | None = None
     expansion_tries: int = 0
     next_expansion_at: datetime | None = None

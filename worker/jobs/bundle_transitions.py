@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from worker.jobs.bundle import Bundle, BundleChange
+from worker.jobs.bundle import Bundle, BundleChange, BundleOutline
 from worker.jobs.chunks import ChunkTally
 from worker.jobs.errors import ErrorCode, IllegalTransition, JobFailure
 from worker.jobs.job import Artifact
@@ -106,7 +106,7 @@ def request_cancel(bundle: Bundle) -> BundleChange | None:
     return None
 
 
-def advance(bundle: Bundle, tally: ChunkTally) -> BundleChange | None:
+def advance(bundle: BundleOutline, tally: ChunkTally) -> BundleChange | None:
     """What the chunk jobs have come to so far; ``None`` if the bundle says so already.
 
     The counts are those of the moment: they fall when a person replays a failed chunk job. The
@@ -121,7 +121,7 @@ def advance(bundle: Bundle, tally: ChunkTally) -> BundleChange | None:
     return BundleChange(completed=completed, failed=failed, progress=progress)
 
 
-def progress_of(bundle: Bundle, tally: ChunkTally) -> float:
+def progress_of(bundle: BundleOutline, tally: ChunkTally) -> float:
     """The finished fraction of a bundle's variants, with those that run counted in part."""
     if not bundle.total:
         return 0.0
@@ -154,7 +154,7 @@ def finish(
     )
 
 
-def _require(bundle: Bundle, status: JobStatus, verb: str) -> None:
+def _require(bundle: BundleOutline, status: JobStatus, verb: str) -> None:
     if bundle.status is not status:
         raise IllegalTransition(
             f"bundle {bundle.bundle_id} is {bundle.status}; only a {status} bundle can be {verb}"

@@ -5,12 +5,18 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from worker.adapters.firestore.documents import artifact_map, change_document
+from worker.adapters.firestore.documents import artifact_map, camel, change_document
 from worker.adapters.firestore.reading import Reader
 from worker.adapters.plain import note
-from worker.jobs.bundle import DEFAULT_RANK_BY, Bundle, BundleChange, KeepResults
+from worker.jobs.bundle import (
+    DEFAULT_RANK_BY,
+    Bundle,
+    BundleChange,
+    BundleOutline,
+    KeepResults,
+)
 from worker.jobs.job import Artifact
-from worker.jobs.states import EnumStyle
+from worker.jobs.states import EnumStyle, JobStatus
 
 #: What is known of a bundle beside its document's fields.
 _NOT_IN_DOCUMENT = {"created_at", "defects"}
@@ -21,6 +27,11 @@ _ALWAYS = {"completed_at", "error_message"}
 #: The paths of a grid in their order, which numbers the variants: a map here has none, and comes
 #: in another one in each process that reads it.
 _GRID_PATHS = "gridPaths"
+
+#: The fields of an outline; the id is the document's.
+OUTLINE_FIELDS = tuple(
+    camel(field.name) for field in fields(BundleOutline) if field.name != "bundle_id"
+)
 
 
 def bundle_document(bundle: Bundle) -> dict[str, Any]:
@@ -48,6 +59,13 @@ def bundle_change_document(change: BundleChange | Mapping[str, Any]) -> dict[str
     return change_document({name: _plain(value) for name, value in dict(change).items()})
 
 
+def read_outline(bundle_id: str, document: Mapping[str, Any]) -> BundleOutline:
+    """What a list shows of the bundle, of which the document need have no more than that."""
+    read = Reader(document)
+    status, _ = read.status()
+    return BundleOutline(**_outline(bundle_id, status, read))
+
+
 def read_bundle(bundle_id: str, document: Mapping[str, Any], created_at: datetime | None) -> Bundle:
     """The bundle in a document, with its defects."""
     read = Reader(document)
@@ -58,13 +76,8 @@ def read_bundle(bundle_id: str, document: Mapping[str, Any], created_at: datetim
     if document.get("baseConfig") is None:
         note(read.defects, "baseConfig", "a map", None)
     return Bundle(
-        bundle_id=bundle_id,
-        user_id=read.text("userId"),
-        status=status,
-        name=read.text("name"),
-        submitted_at=read.submitted_at(),
+        **_outline(bundle_id, status, read),
         created_at=created_at,
-        engine_version=read.text("engineVersion"),
         priority=read.whole("priority") or 0,
         base_config=read.map("baseConfig") or {},
         parameter_grid=_in_order(read.map("parameterGrid"), document.get(_GRID_PATHS)),
@@ -73,26 +86,37 @@ def read_bundle(bundle_id: str, document: Mapping[str, Any], created_at: datetim
         rank_by=read.text("rankBy") or DEFAULT_RANK_BY,
         keep_results=_keep_results(read),
         cancel_requested=read.flag("cancelRequested"),
-        total=read.whole("total") or 0,
-        completed=read.whole("completed") or 0,
-        failed=read.whole("failed") or 0,
-        progress=read.number("progress") or 0.0,
-        started_at=read.time("startedAt"),
-        completed_at=read.time("completedAt"),
-        error_message=read.text("errorMessage"),
-        error_code=read.error_code(),
         summary=read.map("summary"),
         artifacts=_artifacts(document.get("artifacts")),
-        admitted_at=read.time("admittedAt"),
         lane=read.text("lane"),
         enum_style=style if document.get("enumStyle") is None else EnumStyle.DART,
-        chunk_size=read.whole("chunkSize"),
         chunks=read.whole("chunks"),
         expansion_tries=read.whole("expansionTries") or 0,
         next_expansion_at=read.time("nextExpansionAt"),
         expire_at=read.time("expireAt"),
         defects=tuple(read.defects),
     )
+
+
+def _outline(bundle_id: str, status: JobStatus, read: Reader) -> dict[str, Any]:
+    return {
+        "bundle_id": bundle_id,
+        "user_id": read.text("userId"),
+        "status": status,
+        "name": read.text("name"),
+        "submitted_at": read.submitted_at(),
+        "engine_version": read.text("engineVersion"),
+        "total": read.whole("total") or 0,
+        "completed": read.whole("completed") or 0,
+        "failed": read.whole("failed") or 0,
+        "progress": read.number("progress") or 0.0,
+        "started_at": read.time("startedAt"),
+        "completed_at": read.time("completedAt"),
+        "error_message": read.text("errorMessage"),
+        "error_code": read.error_code(),
+        "admitted_at": read.time("admittedAt"),
+        "chunk_size": read.whole("chunkSize"),
+    }
 
 
 def _plain(value: Any) -> Any:

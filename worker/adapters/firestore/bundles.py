@@ -21,9 +21,11 @@ from google.cloud.firestore import (
 
 from worker.adapters.cursor import Cursor
 from worker.adapters.firestore.bundle_documents import (
+    OUTLINE_FIELDS,
     bundle_change_document,
     bundle_document,
     read_bundle,
+    read_outline,
 )
 from worker.adapters.firestore.documents import job_document
 from worker.adapters.firestore.encoding import PlainDataBatch
@@ -31,7 +33,13 @@ from worker.adapters.firestore.errors import encoding, reading
 from worker.adapters.firestore.reading import read_job, utc
 from worker.adapters.firestore.retries import READ_RETRY, RPC_SECONDS, UNDECODABLE
 from worker.adapters.plain import note
-from worker.jobs.bundle import Bundle, BundleChange, BundleSnapshot, is_bundle_id
+from worker.jobs.bundle import (
+    Bundle,
+    BundleChange,
+    BundleOutline,
+    BundleSnapshot,
+    is_bundle_id,
+)
 from worker.jobs.changes import changed_bundle
 from worker.jobs.chunks import ChunkTally, start_of
 from worker.jobs.errors import BundleExists, Conflict, RecordRefused, StoreUnavailable
@@ -127,7 +135,7 @@ class FirestoreBundles(ABC):
             self._bundles.where(filter=FieldFilter("userId", "==", user_id))
             .order_by("admittedAt", direction=Query.DESCENDING)
             .order_by("__name__", direction=Query.DESCENDING)
-            .select(["admittedAt"])
+            .limit(limit + 1)
         )
         if cursor:
             behind = Cursor.decode(cursor)
@@ -137,11 +145,18 @@ class FirestoreBundles(ABC):
                     "__name__": self._bundles.document(behind.job_id),
                 }
             )
-        listed = self._stream(own.limit(limit + 1))
-        read = [self.get_bundle(found.id) for found in listed[:limit]]
+        bundles: list[BundleOutline]
+        try:
+            listed = self._stream(own.select(OUTLINE_FIELDS))
+            bundles = [read_outline(found.id, found.to_dict() or {}) for found in listed[:limit]]
+        except UNDECODABLE:
+            # One of them cannot be read even so; read alone, it has what can be read of it.
+            listed = self._stream(own.select(["admittedAt"]))
+            read = [self.get_bundle(found.id) for found in listed[:limit]]
+            bundles = [seen.bundle for seen in read if seen is not None]
         last = listed[limit - 1] if len(listed) > limit else None
         return BundlePage(
-            bundles=[seen.bundle for seen in read if seen is not None],
+            bundles=bundles,
             cursor=Cursor(utc(last.get("admittedAt")), last.id).encode() if last else None,
         )
 

@@ -8,13 +8,17 @@ from typing import Any
 from worker.adapters.plain import plain_json
 from worker.adapters.sql.mapping import Moment, storable_text
 from worker.adapters.sql.tables import bundles
-from worker.jobs.bundle import Bundle, BundleChange, KeepResults
+from worker.jobs.bundle import Bundle, BundleChange, BundleOutline, KeepResults
 from worker.jobs.errors import ErrorCode
 from worker.jobs.job import Artifact
 from worker.jobs.lease import ServerTime
 from worker.jobs.states import EnumStyle, JobStatus
 
 _COLUMNS = tuple(field.name for field in fields(Bundle) if field.name in bundles.c)
+_OUTLINE = tuple(field.name for field in fields(BundleOutline))
+
+#: The columns of an outline.
+OUTLINE_COLUMNS = tuple(bundles.c[name] for name in (*_OUTLINE, "submitted_text"))
 
 #: What a client wrote freely, by the names under which it knows them.
 _CLIENTS = {
@@ -46,20 +50,29 @@ def bundle_change_row(change: BundleChange | Mapping[str, Any], now: Moment) -> 
     return {name: _column(name, value, now) for name, value in change.items()}
 
 
+def read_outline(row: Mapping[str, Any]) -> BundleOutline:
+    return BundleOutline(**{name: row[name] for name in _OUTLINE} | _read_state(row))
+
+
 def read_bundle(row: Mapping[str, Any]) -> Bundle:
-    values = {name: row[name] for name in _COLUMNS}
+    values = {name: row[name] for name in _COLUMNS} | _read_state(row)
     values |= {
-        "submitted_at": row["submitted_text"] or row["submitted_at"],
-        "status": JobStatus(row["status"]),
         "keep_results": KeepResults(row["keep_results"]),
         "enum_style": EnumStyle(row["enum_style"]),
-        "error_code": ErrorCode(row["error_code"]) if row["error_code"] else None,
         "artifacts": {name: Artifact(**value) for name, value in row["artifacts"].items()},
         "defects": tuple(row["defects"]),
     }
     if row["variants_artifact"] is not None:
         values["variants_artifact"] = Artifact(**row["variants_artifact"])
     return Bundle(**values)
+
+
+def _read_state(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "submitted_at": row["submitted_text"] or row["submitted_at"],
+        "status": JobStatus(row["status"]),
+        "error_code": ErrorCode(row["error_code"]) if row["error_code"] else None,
+    }
 
 
 def _column(name: str, value: Any, now: Moment) -> Any:

@@ -23,7 +23,13 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from worker.adapters.cursor import Cursor
-from worker.adapters.sql.bundle_mapping import bundle_change_row, bundle_row, read_bundle
+from worker.adapters.sql.bundle_mapping import (
+    OUTLINE_COLUMNS,
+    bundle_change_row,
+    bundle_row,
+    read_bundle,
+    read_outline,
+)
 from worker.adapters.sql.clock import store_clock
 from worker.adapters.sql.connection import reading, writing
 from worker.adapters.sql.mapping import job_row, read_job
@@ -104,7 +110,7 @@ class SqlBundles:
 
     def bundles_of(self, user_id: str, *, limit: int, cursor: str | None = None) -> BundlePage:
         place = tuple_(bundles.c.admitted_at, bundles.c.bundle_id)
-        own = select(bundles).where(
+        own = select(*OUTLINE_COLUMNS).where(
             bundles.c.user_id == user_id, bundles.c.admitted_at.is_not(None)
         )
         if cursor:
@@ -114,7 +120,7 @@ class SqlBundles:
             )
         newest_first = own.order_by(bundles.c.admitted_at.desc(), bundles.c.bundle_id.desc())
         found = self._found(newest_first.limit(limit + 1))
-        page = [read_bundle(_columns(row)) for row in found[:limit]]
+        page = [read_outline(_columns(row)) for row in found[:limit]]
         last = page[-1] if len(found) > limit else None
         return BundlePage(
             bundles=page,

@@ -5,14 +5,17 @@ Counts are computed from the chunk jobs and never added up, so whoever writes th
 
 import logging
 from dataclasses import replace
+from typing import TypeVar
 
 from worker.jobs import bundle_transitions
-from worker.jobs.bundle import Bundle, BundleSnapshot
+from worker.jobs.bundle import Bundle, BundleOutline, BundleSnapshot
 from worker.jobs.errors import Conflict, StoreUnavailable
 from worker.jobs.job import Job
 from worker.jobs.states import JobStatus
 from worker.ports import Store
 from worker.services.bundles.finalising import Finalising
+
+B = TypeVar("B", bound=BundleOutline)
 
 logger = logging.getLogger(__name__)
 
@@ -67,8 +70,8 @@ class BundleProgress:
             return None
         return None if seen is None else seen.bundle
 
-    def live(self, bundle: Bundle) -> Bundle:
-        """A bundle as its chunk jobs say it is now; nothing is written.
+    def live(self, bundle: B) -> B:
+        """A bundle, or its outline, as its chunk jobs say it is now; nothing is written.
 
         Raises:
             StoreUnavailable: they cannot be counted.
