@@ -494,6 +494,19 @@ def test_an_estimate_of_a_bundle(api: Api) -> None:
     assert api.client.get("/v1/bundles").json()["bundles"] == []
 
 
+@pytest.mark.parametrize("seconds", [540, 4])
+def test_as_many_jobs_are_estimated_as_there_will_be(tmp_path: Path, seconds: int) -> None:
+    """Also where jobs may not take as long as a chunk would."""
+    api = Api(open_workshop(tmp_path, job_timeout_seconds=seconds))
+    minutes = {**BUNDLE, "baseConfig": config("supertrend", timeframe="1m")}
+    minutes["parameterGrid"] = {"parameters.period": {"start": 2, "stop": 1001, "step": 1}}
+    found = estimate(api, minutes)
+    seen = api.workshop.store.get_bundle(api.submit(**minutes))
+    assert seen is not None
+    assert found["jobs"] == seen.bundle.chunks
+    assert (found["jobs"] > 20) is (seconds == 4)
+
+
 def test_an_estimate_says_what_quotas_would_say(tmp_path: Path) -> None:
     api = Api(open_workshop(tmp_path, max_bars_per_day=5_000, max_queued_per_user=1))
     assert estimate(api, {"configUsed": config()})["isAdmitted"] is True

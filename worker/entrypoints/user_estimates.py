@@ -29,8 +29,9 @@ class UserEstimates:
         self._backtests = Submission(
             services.store, services.admission, services.clock, engine.parse_config
         )
+        self._admission = services.bundle_admission
         self._bundles = BundleSubmission(
-            services.store, services.bundle_admission, services.artifacts, services.clock
+            services.store, self._admission, services.artifacts, services.clock
         )
 
     def estimate(self, user: User, body: bytes) -> EstimateForm:
@@ -73,7 +74,8 @@ class UserEstimates:
         except engine.ConfigError as error:
             raise InvalidFields(bundle_errors(error)) from None
         estimate = estimate_bundle(bundle.base_config, variants, bundle.keep_results)
-        return _form(estimate, math.ceil(estimate.variants / estimate.chunk_size), refused)
+        chunk_size = self._admission.chunk_size_of(estimate)
+        return _form(estimate, math.ceil(estimate.variants / chunk_size), refused)
 
 
 def _form(estimate: Estimate, jobs: int, refused: JobFailure | None) -> EstimateForm:

@@ -99,7 +99,7 @@ class BundleAdmission:
             lane=self._policy.rollout.lane_of(bundle.user_id),
             variants=variants,
             bars=BundleBars(bundle.base_config, variants),
-            chunk_size=self._chunk_size(estimate),
+            chunk_size=self.chunk_size_of(estimate),
         )
 
     def check_quotas(self, bundle: Bundle, examined: Examined, now: datetime) -> None:
@@ -130,8 +130,10 @@ class BundleAdmission:
         """The place in the queue of jobs that are admitted then."""
         return queue_rank(admitted_at, priority, self._policy.ageing_seconds)
 
-    def _chunk_size(self, estimate: Estimate) -> int:
-        """What the cost model says, or less where a job may not take so long."""
+    def chunk_size_of(self, estimate: Estimate) -> int:
+        """How many variants a chunk job has: what the cost model says, or less where a job may not
+        take so long.
+        """
         allowed = self._policy.max_timeout_seconds / 2
         if estimate.seconds / estimate.variants * estimate.chunk_size <= allowed:
             return estimate.chunk_size
