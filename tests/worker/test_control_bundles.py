@@ -208,7 +208,7 @@ def test_what_has_expired_is_gone(api: Api) -> None:
 
 
 def test_a_bundle_under_way_shows_what_has_ended(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.services.bundles.admission.BundleAdmission._chunk_size", three)
+    monkeypatch.setattr("worker.services.bundles.admission.BundleAdmission.chunk_size_of", three)
     bundle_id = api.submit()
     drain = api.workshop.worker.drain
     claimed = drain._claiming.best()
