@@ -313,6 +313,9 @@ class ArtifactStore(Protocol):
     def chunks(self, artifact: Artifact) -> Iterator[bytes]:
         """The same in pieces. Raises ``FileNotFoundError`` at once, not with the first piece."""
 
+    def remove(self, artifact: Artifact) -> None:
+        """Delete the file. Raises ``FileNotFoundError`` when it is gone."""
+
 
 class Clock(Protocol):
     """Time, injected so that tests own it."""

@@ -100,3 +100,16 @@ def test_what_is_not_here_is_not_found_at_once(artifacts: ArtifactStore, change:
     assert isinstance(caught.value, FileNotFoundError | IsADirectoryError)
     with pytest.raises(OSError, match=r".*"):
         artifacts.read(other)
+    with pytest.raises(OSError, match=r".*"):
+        artifacts.remove(other)
+    assert table(artifacts, here) == COLUMNS
+
+
+def test_what_is_removed_is_gone_and_nothing_else(artifacts: ArtifactStore) -> None:
+    kept, removed = artifacts.put("j/1/x", COLUMNS), artifacts.put("j/1/y", COLUMNS)
+    artifacts.remove(removed)
+    with pytest.raises(FileNotFoundError):
+        artifacts.read(removed)
+    with pytest.raises(FileNotFoundError):
+        artifacts.remove(removed)
+    assert table(artifacts, kept) == COLUMNS

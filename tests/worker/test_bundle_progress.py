@@ -1,10 +1,12 @@
 """What a running bundle says of itself, and how it ends."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -56,6 +58,18 @@ def store() -> Troubled:
 @pytest.fixture
 def house(store: Troubled, tmp_path: Path) -> House:
     return open_house(store, tmp_path, chunk_size=2)
+
+
+def between(store: Troubled, act: Callable[[], object]) -> None:
+    """Have this done right before the next commit of a bundle."""
+    commit = store.commit_bundle
+
+    def commit_after(*given: Any) -> BundleSnapshot:
+        store.commit_bundle = commit  # type: ignore[method-assign]
+        act()
+        return commit(*given)
+
+    store.commit_bundle = commit_after  # type: ignore[method-assign]
 
 
 def ended(house: House, running: Any) -> Job:
@@ -243,6 +257,68 @@ class TestTheEnd:
         assert second is not None
         assert store.written == before + 1
         assert first.version == second.version == read_bundle(store).version
+
+    def files(self, house: House) -> set[str]:
+        """What lies there for bundles, by name."""
+        return {path.name for path in house.artifacts._directory.glob("b1/*.parquet")}
+
+    def test_who_comes_second_with_the_same_takes_nothing_away(
+        self, house: House, store: Troubled
+    ) -> None:
+        house.expand()
+        house.work()
+        between(store, lambda: house.services.bundle_progress.update("b1"))
+        after = house.services.bundle_progress.update("b1")
+        assert after is not None
+        assert after.bundle.status is JobStatus.COMPLETED
+        assert len(self.files(house)) == 1
+        assert len(house.rows()) == 6
+
+    def test_who_comes_second_with_something_else_takes_it_back(
+        self, house: House, store: Troubled
+    ) -> None:
+        """A chunk was replayed while it read the others."""
+        house.expand()
+        lost = house.claim()
+        assert lost is not None
+        failed = house.fail(lost, ErrorCode.WORKER_LOST)
+        house.work()
+
+        def replay_and_end() -> None:
+            Replaying(house.store, house.services.admission).replay(failed.job_id)
+            house.run()
+            assert house.bundle().completed == 6
+
+        between(store, replay_and_end)
+        after = house.services.bundle_progress.update("b1")
+
+        assert after is not None
+        assert (after.bundle.status, after.bundle.completed) == (JobStatus.COMPLETED, 6)
+        assert len(self.files(house)) == 1
+        assert [row["errorCode"] for row in house.rows()] == [None] * 6
+
+    def test_what_cannot_be_taken_back_is_left(
+        self,
+        house: House,
+        store: Troubled,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        house.expand()
+        house.work()
+        between(
+            store,
+            lambda: store.commit_bundle(
+                read_bundle(store), BundleChange(status=JobStatus.FAILED, progress=1.0)
+            ),
+        )
+        away = Mock(side_effect=StoreUnavailable("no answer"))
+        monkeypatch.setattr(house.artifacts, "remove", away)
+        after = house.services.bundle_progress.update("b1")
+        assert after is not None
+        assert after.bundle.status is JobStatus.FAILED
+        assert away.call_count == 1
+        assert "artifact_left" in {getattr(record, "event", "") for record in caplog.records}
 
     def test_another_writer_in_between_does_not_stop_it(
         self, house: House, store: Troubled

@@ -36,6 +36,10 @@ class ParquetFiles:
         """The Parquet file in pieces. Raises ``FileNotFoundError``, at once, when it is gone."""
         return _pieces(self._path(artifact).open("rb"))
 
+    def remove(self, artifact: Artifact) -> None:
+        """Delete the Parquet file. Raises ``FileNotFoundError`` when it is gone."""
+        self._path(artifact).unlink()
+
     def _path(self, artifact: Artifact) -> Path:
         location = urlsplit(artifact.uri)
         path = Path(unquote(location.path)).resolve()

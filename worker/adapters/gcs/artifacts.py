@@ -37,6 +37,10 @@ class GcsArtifacts:
         """The Parquet file in pieces. Raises ``FileNotFoundError``, at once, when it is gone."""
         return self._bucket.chunks(self._found(artifact), parquet_table.CHUNK_BYTES)
 
+    def remove(self, artifact: Artifact) -> None:
+        """Delete the Parquet file. Raises ``FileNotFoundError`` when it is gone."""
+        self._bucket.remove(self._found(artifact))
+
     def _found(self, artifact: Artifact) -> Any:
         path = self._bucket.path(artifact.uri)
         if path is None:

@@ -60,6 +60,15 @@ class Bucket:
             made.metadata = metadata or None
             made.upload_from_file(content, rewind=True, content_type=media_type, retry=self._retry)
 
+    def remove(self, found: Any) -> None:
+        """Delete the object that was found, and no later one.
+
+        Raises:
+            FileNotFoundError: it is gone, or was replaced.
+        """
+        with self._talking(found.name):
+            self._pinned(found).delete(retry=self._retry)
+
     def download(self, found: Any, file: IO[bytes]) -> None:
         """Write the content of the object that was found, and of no later one, into ``file``.
 

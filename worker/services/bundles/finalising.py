@@ -102,6 +102,7 @@ class Finalising:
         summary = next(summaries)
         for _ in range(MAX_TRIES):
             if seen.bundle.status is not JobStatus.RUNNING:
+                self._withdraw(seen.bundle, merged)
                 return seen
             try:
                 after = self._store.commit_bundle(seen, _finish(seen.bundle, merged, summary))
@@ -118,6 +119,21 @@ class Finalising:
         raise StoreUnavailable(
             f"bundle {seen.bundle.bundle_id} is written faster than it can be ended"
         )
+
+    def _withdraw(self, ended: Bundle, merged: Merged | None) -> None:
+        """Remove what was stored for an end that somebody else wrote, unless that is the same."""
+        kept = {artifact.uri for artifact in ended.artifacts.values()}
+        for artifact in merged.artifacts.values() if merged is not None else ():
+            if artifact.uri in kept:
+                continue
+            try:
+                self._artifacts.remove(artifact)
+            except (StoreUnavailable, OSError) as error:
+                logger.warning(
+                    "what nobody needs is left: %s",
+                    error,
+                    extra={"event": "artifact_left", "bundle_id": ended.bundle_id},
+                )
 
 
 def _finish(bundle: Bundle, merged: Merged | None, summary: Mapping[str, Any]) -> BundleChange:
