@@ -12,13 +12,19 @@ Rate = Annotated[float, Field(ge=0, lt=1)]
 class Sizing(Model):
     """How much an entry buys or sells.
 
-    ``equityFraction``: that part of equity; ``notional``: that much money; ``units``: that many
-    units. ``whole_units`` floors the result to whole units.
+    ``equityFraction``: that part of equity, all of it unless told otherwise; ``notional``: that
+    much money; ``units``: that many units. ``whole_units`` floors the result to whole units.
     """
 
     type: Literal["equityFraction", "notional", "units"] = "equityFraction"
     value: Positive = 1.0
     whole_units: bool = False
+
+    @model_validator(mode="after")
+    def _says_how_much(self) -> "Sizing":
+        if self.type != "equityFraction" and "value" not in self.model_fields_set:
+            raise field_error("value", f"a number for {self.type}", None)
+        return self
 
     @model_validator(mode="after")
     def _no_leverage(self) -> "Sizing":

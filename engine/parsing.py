@@ -107,7 +107,12 @@ def _validated(model: type[M], raw: Any, prefix: str) -> tuple[M | None, list[Co
 
 
 def _date_problems(raw: Mapping[str, Any], prefix: str) -> list[ConfigProblem]:
-    """What is wrong with the dates beyond each one's own form."""
+    """What is wrong with the dates beyond each one's own form.
+
+    A price path has an end of its own, so that nothing depends on ``endDate`` beside one.
+    """
+    if raw.get("pricePath"):
+        return []
     start_text, end_text = raw.get("startDate"), raw.get("endDate")
     try:
         start, end = start_of(str(start_text)), end_of(str(end_text))

@@ -4,7 +4,6 @@ Rules are data. An operand that names nothing is refused here, with its path.
 """
 
 import math
-import re
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from typing import Annotated, Any
@@ -27,7 +26,7 @@ MAX_DEPTH = 8
 #: How many of the possible operands an error spells out.
 _SPELLED_OUT = 30
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII)
+_LONGEST_NAME = 64
 #: The operands that the rules under validation can name; None outside of a validation.
 _nameable: ContextVar[frozenset[str] | None] = ContextVar("nameable", default=None)
 #: Indicators with an error of their own: any output of them is let pass.
@@ -35,10 +34,11 @@ _broken: ContextVar[frozenset[str]] = ContextVar("broken", default=frozenset())
 
 
 def _indicator_name(name: str) -> str:
-    if not _NAME.fullmatch(name) or name in COLUMNS:
+    """A dot would separate an output from its indicator, and a path in a grid of variants."""
+    fits = 0 < len(name) <= _LONGEST_NAME and name.isprintable() and name == name.strip()
+    if not fits or "." in name or name in COLUMNS:
         raise ValueError(
-            "a name of 1 to 64 letters, digits and underscores, "
-            "not beginning with a digit and not a candle column"
+            f"a name of 1 to {_LONGEST_NAME} characters without a dot, not a candle column"
         )
     return name
 

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from engine import presets
+from engine import presets, run_backtest, run_sweep
 from engine.errors import ConfigError
 from engine.parsing import parse_config
 from engine.presets import as_rules
 from engine.rules_parameters import RulesParameters
 from engine.strategies import PARAMETERS
+from tests.support.markets import config, walk
 from tests.support.random_variants import PRESETS, random_preset
 
 GOOD = {"above": ["close", 1]}
@@ -20,7 +21,7 @@ GOOD = {"above": ["close", 1]}
 
 def parse(strategy: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters as echoed."""
-    config = parse_config(
+    parsed = parse_config(
         {
             "strategyId": strategy,
             "symbol": "SPY",
@@ -30,7 +31,7 @@ def parse(strategy: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
             "parameters": parameters,
         }
     )
-    echoed: dict[str, Any] = config.to_document()["parameters"]
+    echoed: dict[str, Any] = parsed.to_document()["parameters"]
     return echoed
 
 
@@ -183,7 +184,7 @@ def test_all_bad_fields_are_listed_at_once() -> None:
     found = problems(
         "rules",
         {
-            "indicators": {"a": {"type": "sma"}, "b": {"type": "magic"}, "9": {"type": "rsi"}},
+            "indicators": {"a": {"type": "sma"}, "b": {"type": "magic"}, "high": {"type": "rsi"}},
             "entry": {"above": ["zzz", "b.anything"]},
             "exit": {"above": ["a", "a"]},
             "shortExit": 5,
@@ -193,18 +194,40 @@ def test_all_bad_fields_are_listed_at_once() -> None:
     assert set(found) == {
         "parameters.indicators.a.period",
         "parameters.indicators.b",
-        "parameters.indicators.9",
+        "parameters.indicators.high",
         "parameters.entry.above.0",
         "parameters.shortExit",
         "parameters.bogus",
     }
 
 
-@pytest.mark.parametrize("name", ["close", "volume", "a.b", "", "1st", "a b", "x" * 65, "ä"])
+@pytest.mark.parametrize(
+    "name", ["close", "volume", "a.b", ".", "", " ", " a", "a ", "a\nb", "a\u200bb", "x" * 65]
+)
 def test_bad_indicator_names(name: str) -> None:
     indicators = {name: {"type": "rsi"}}
     found = problems("rules", {"indicators": indicators, "entry": GOOD, "exit": GOOD})
     assert list(found) == [f"parameters.indicators.{name}"]
+
+
+@pytest.mark.parametrize("name", ["1st", "20", "sma-20", "a b", "Ä", "😀", "x" * 64])
+def test_a_name_means_the_same_whatever_its_letters(name: str) -> None:
+    def rules(average: str) -> dict[str, Any]:
+        return {
+            "indicators": {
+                average: {"type": "sma", "period": 5},
+                f"{average[-1]}2": {"type": "macd", "fast": 3, "slow": 6, "signal": 2},
+            },
+            "entry": {"crossesAbove": ["close", average]},
+            "exit": {"below": [f"{average[-1]}2.macd", 0]},
+        }
+
+    found = run_backtest(config("rules", parameters=rules(name)), walk(120))
+    usual = run_backtest(config("rules", parameters=rules("average")), walk(120))
+    assert len(usual.trades) > 3
+    assert found.result_digest == usual.result_digest
+    sweep = run_sweep(config("rules"), [{"parameters": rules(name)}], walk(120), keep_best=0)
+    assert sweep.summary_digest(0) == usual.summary_digest
 
 
 @pytest.mark.parametrize(

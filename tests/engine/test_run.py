@@ -163,6 +163,18 @@ def test_a_price_path_is_used_whole_whatever_the_end_date(end: str) -> None:
     assert found.config_used["pricePath"] == [5.0, 6.0, 7.0, 8.0]
 
 
+@pytest.mark.parametrize("end", ["2019-01-01", "2020-01-01T05:59:59Z"])
+def test_beside_a_price_path_the_end_may_lie_before_the_start(end: str) -> None:
+    """A client that fills in today's date means nothing by it."""
+    changes: dict[str, Any] = {"startDate": "2020-01-01T06:00", "endDate": end}
+    usual = path_run([5.0, 6.0, 7.0, 8.0], startDate="2020-01-01T06:00", endDate="2021-01-01")
+    found = path_run([5.0, 6.0, 7.0, 8.0], **changes)
+    assert found.result_digest == usual.result_digest
+    assert found.config_used["endDate"] == end
+    with pytest.raises(ConfigError, match="endDate: expected a date not before startDate"):
+        path_run([], **changes)
+
+
 def test_a_price_path_takes_the_place_of_candles() -> None:
     assert run_backtest(config(pricePath=[1.0, 2.0]), walk(50)).bars == 2
     assert run_backtest(config(pricePath=[]), walk(50)).bars == 50
