@@ -1,5 +1,6 @@
 """A stored result is cut to what a document holds, and nothing is lost on the way."""
 
+import json
 from types import MappingProxyType
 from typing import Any
 
@@ -8,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import engine
 from engine.lists import LazyList
+from engine.result import LIST_KEYS
 from tests.support.workers import a_document
 from worker.jobs.errors import ErrorCode, JobFailure
 from worker.jobs.states import EnumStyle
@@ -44,6 +47,25 @@ def test_a_small_result_is_kept_as_it_is() -> None:
     built = build_result_document("j1", a_document())
     assert built.backtest_result == a_document()
     assert built.complete == {}
+
+
+@pytest.mark.parametrize("closes", [[100.0], [100.0, 101.0, 102.0]])
+def test_a_run_in_which_nothing_happens_is_plain_data_too(closes: list[float]) -> None:
+    """No store knows the engine's own kind of list, not even where nothing stands in it."""
+    run = engine.run_backtest(
+        {
+            "strategyId": "smaCross",
+            "symbol": "TEST",
+            "startDate": "2024-01-01",
+            "endDate": "2024-01-31",
+            "startingCapital": 1_000,
+            "pricePath": closes,
+        }
+    )
+    document = build_result_document("j1", run.to_outline()).backtest_result
+    assert {name: type(document[name]) for name in LIST_KEYS} == dict.fromkeys(LIST_KEYS, list)
+    assert (document["trades"], len(document["equityCurve"])) == ([], len(closes))
+    assert json.loads(json.dumps(document)) == run.to_document()
 
 
 def test_lists_at_their_limits_are_kept() -> None:

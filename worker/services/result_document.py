@@ -100,7 +100,9 @@ def _shortened(result: Mapping[str, Any], limits: Mapping[str, int]) -> dict[str
         most = limits[cut.name]
         names = [name for name in (cut.name, *cut.beside) if name in holder]
         if len(full) <= most:
-            holder.update({name: list(holder[name]) for name in names if holder[name]})
+            # Empty ones too: no store knows the engine's own kind of list.
+            whole = {name: list(holder[name]) for name in names if holder[name] is not None}
+            holder.update(whole)
             continue
         kept = keep_extremes(full, most) if cut.is_curve else range(most)
         for name in names:
