@@ -5,6 +5,7 @@ on simple returns that start from the starting capital. What it gives as NaN or 
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -17,17 +18,14 @@ from engine.return_kernels import (
     drawdowns,
     gains_and_losses,
     moments,
-    power,
     simple_returns,
     sum_of,
 )
 from engine.simulation import ExitReason, Simulation, TradeTable
+from engine.summary_figures import LEAST_DEVIATION, summary_figures
 from engine.timeframes import DAY
 
-#: Below this deviation of returns a ratio to it is noise.
-LEAST_DEVIATION = 1e-12
 TAIL = 0.05
-_YEAR = 365.25 * DAY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,31 +221,37 @@ def figures_of(metrics: Any) -> dict[str, Any]:
 
 def sweep_metrics(curve: Curve, starting_capital: float, bars_per_year: float) -> SweepMetrics:
     """The metrics that every run has."""
-    annualized = power(curve.growth, 1.0 / (curve.bars / bars_per_year)) - 1.0
-    final = curve.final_equity / starting_capital
-    grows = curve.span > 0 and final >= 0.0
-    cagr = power(final, _YEAR / curve.span) - 1.0 if grows else math.nan
-    varies = curve.varies
-    root = math.sqrt(bars_per_year)
-    shortfall = math.sqrt(curve.downside) * root if curve.downside > 0.0 else 0.0
-    sortino = curve.mean * bars_per_year / shortfall if varies and shortfall > 0.0 else math.nan
-    count = curve.trades
+    figures = summary_figures(
+        curve.bars, curve.span, curve.final_equity, curve.mean, curve.deviation, curve.downside,
+        curve.growth, curve.deepest, curve.compounded, curve.held, curve.trades, curve.wins,
+        curve.won, curve.lost, curve.gained, curve.fees_paid, starting_capital, bars_per_year,
+    )  # fmt: skip
+    return metrics_from(figures)
+
+
+def metrics_from(figures: Sequence[float]) -> SweepMetrics:
+    """The metrics of ``summary_figures``."""
+    (
+        total_return, final_equity, max_drawdown, cagr, annualized_return, annualized_volatility,
+        sharpe, sortino, calmar, exposure, trade_count, win_rate, profit_factor, expectancy,
+        fees_paid,
+    ) = figures  # fmt: skip
     return SweepMetrics(
-        total_return=final - 1.0 + 0.0,
-        final_equity=curve.final_equity + 0.0,
-        max_drawdown=float(curve.deepest) + 0.0,
+        total_return=total_return,
+        final_equity=final_equity,
+        max_drawdown=max_drawdown,
         cagr=known(cagr),
-        annualized_return=known(annualized),
-        annualized_volatility=known(curve.deviation * root) if varies else None,
-        sharpe=known(curve.mean / curve.deviation * root) if varies else None,
+        annualized_return=known(annualized_return),
+        annualized_volatility=known(annualized_volatility),
+        sharpe=known(sharpe),
         sortino=known(sortino),
-        calmar=known(annualized / -curve.compounded) if curve.compounded < 0.0 else None,
-        exposure=curve.held / curve.bars,
-        trade_count=count,
-        win_rate=curve.wins / count if count else None,
-        profit_factor=known(curve.won / curve.lost) if curve.lost > 0.0 else None,
-        expectancy=known(curve.gained / count) if count else None,
-        fees_paid=curve.fees_paid + 0.0,
+        calmar=known(calmar),
+        exposure=exposure,
+        trade_count=int(trade_count),
+        win_rate=known(win_rate),
+        profit_factor=known(profit_factor),
+        expectancy=known(expectancy),
+        fees_paid=fees_paid,
     )
 
 

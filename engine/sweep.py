@@ -1,26 +1,25 @@
 """Running thousands of variants of one config over the same candles."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from typing import Any, Literal
 
 from engine.candles import Candles
 from engine.digest import SUMMARY_METRICS
-from engine.errors import ConfigError, ConfigProblem, DataError
+from engine.errors import ConfigError, ConfigProblem
 from engine.inputs import Given
 from engine.limits import shown
 from engine.parsing import parse_config
 from engine.sweeps.accounts import DRAWDOWN, RETURNS, TRADES
-from engine.sweeps.crew import Crew
+from engine.sweeps.blocks import RowBlock
 from engine.sweeps.grid import Grid, expand_grid
 from engine.sweeps.leaders import Leaders
-from engine.sweeps.overrides import overridden
+from engine.sweeps.overrides import Overrides, Variants, overridden
 from engine.sweeps.processors import processors
-from engine.sweeps.reading import Reader
 from engine.sweeps.result import BestVariant, Ending, SweepResult
-from engine.sweeps.rows import CyclesByRegime, RegimeCycles, SweepRow, VariantError, failure
+from engine.sweeps.rows import CyclesByRegime, RegimeCycles, SweepRow, VariantError
+from engine.sweeps.running import Ended, Running
 from engine.sweeps.shared import Shared
-from engine.sweeps.tiles import TileBatch
-from engine.sweeps.variants import Batch, Batcher
 
 __all__ = [
     "BestVariant",
@@ -32,24 +31,13 @@ __all__ = [
     "SweepResult",
     "SweepRow",
     "VariantError",
+    "Variants",
     "expand_grid",
     "overridden",
     "run_sweep",
     "sweep_rows",
 ]
 
-Overrides = Mapping[str, Any]
-
-
-class Indexed(Protocol):
-    """Variants that are made when they are asked for."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int, /) -> Overrides: ...
-
-
-Variants = Collection[Overrides] | Indexed
 Figures = Literal["all", "drawdown", "trades"]
 _DEPTHS = {"all": RETURNS, "drawdown": DRAWDOWN, "trades": TRADES}
 
@@ -83,83 +71,34 @@ def sweep_rows(
     Raises:
         ConfigError: ``figures`` is unknown, or ``base`` no object. Raised by the call itself.
     """
+    return _listed(_ended(base, overrides, candles, figures, threads, on_progress, should_stop))
+
+
+def _ended(
+    base: Mapping[str, Any],
+    overrides: Variants,
+    candles: Candles | Given | None,
+    figures: Figures,
+    threads: int | None,
+    on_progress: Callable[[float], None] | None,
+    should_stop: Callable[[], bool] | None,
+) -> Generator[Ended, None, None]:
     if figures not in _DEPTHS:
         expected = f"one of {', '.join(_DEPTHS)}"
         raise ConfigError([ConfigProblem("figures", expected, shown(figures))])
     if not isinstance(base, Mapping):
         raise ConfigError([ConfigProblem("baseConfig", "an object", shown(base))])
-    run = _Run(base, overrides, Shared(candles), _DEPTHS[figures], on_progress, should_stop)
-    return run.rows(threads or processors())
+    run = Running(base, overrides, Shared(candles), _DEPTHS[figures], on_progress, should_stop)
+    return run.ended(threads or processors(), MOST_ROWS)
 
 
-class _Run:
-    """One sweep on its way; rows wait in ``_ready`` until they are asked for."""
-
-    def __init__(
-        self,
-        base: Mapping[str, Any],
-        overrides: Variants,
-        shared: Shared,
-        depth: int,
-        on_progress: Callable[[float], None] | None,
-        should_stop: Callable[[], bool] | None,
-    ) -> None:
-        self._base = base
-        self._reader = Reader(base)
-        self._overrides = overrides
-        self._shared = shared
-        self._depth = depth
-        self._on_progress = on_progress
-        self._should_stop = should_stop
-        self._ended = 0
-        self._ready: list[SweepRow] = []
-
-    def rows(self, threads: int) -> Iterator[list[SweepRow]]:
-        total = len(self._overrides)
-        batcher = Batcher(self._base, self._shared, self._depth, threads, total)
-        with Crew[Batch | TileBatch](threads, self._look, lambda one: self._keep(one.rows)) as crew:
-            self._crew = crew
-            for index, changes in enumerate(_each(self._overrides)):
-                for work in self._read(batcher, index, changes):
-                    crew.take(work)
-                crew.glance()
-                yield from self._taken(MOST_ROWS)
-                if crew.stopped:
-                    break
-            for work in batcher.rest():
-                crew.take(work)
-            while crew.works():
-                yield from self._taken(1)
-            yield from self._taken(1)
-            if self._on_progress is not None and not crew.stopped:
-                self._on_progress(1.0)
-
-    def _read(self, batcher: Batcher, index: int, changes: Overrides) -> list[Batch | TileBatch]:
-        """What is to be run now that this variant is there."""
-        found = self._reader.read(index, changes)
-        if isinstance(found, SweepRow):
-            self._keep([found])
-            return []
-        try:
-            return batcher.add(found)
-        except DataError as error:
-            self._keep([failure(index, error)])
-            return []
-
-    def _look(self) -> bool:
-        total = len(self._overrides)
-        if self._on_progress is not None and total:
-            self._on_progress((self._ended + self._crew.in_hand) / total)
-        return self._should_stop is not None and self._should_stop()
-
-    def _keep(self, rows: list[SweepRow]) -> None:
-        self._ended += len(rows)
-        self._ready += rows
-
-    def _taken(self, least: int) -> Iterator[list[SweepRow]]:
-        while len(self._ready) >= least:
-            rows, self._ready = self._ready[:MOST_ROWS], self._ready[MOST_ROWS:]
-            yield rows
+def _listed(found: Generator[Ended, None, None]) -> Iterator[list[SweepRow]]:
+    with closing(found):
+        for some in found:
+            if isinstance(some, RowBlock):
+                yield from some.lists(MOST_ROWS)
+            else:
+                yield some
 
 
 def run_sweep(
@@ -211,16 +150,12 @@ def run_sweep(
         return stopped
 
     leaders = Leaders(rank_by, keep_best)
-    for rows in sweep_rows(
-        base,
-        overrides,
-        candles,
-        figures=figures,
-        threads=threads,
-        on_progress=on_progress,
-        should_stop=stops,
-    ):
-        for row in rows:
+    for some in _ended(base, overrides, candles, figures, threads, on_progress, stops):
+        if isinstance(some, RowBlock):
+            result.keep_block(some)
+            leaders.add_block(some)
+            continue
+        for row in some:
             result.keep(row)
             leaders.add(row)
     result.stopped = stopped
@@ -235,12 +170,6 @@ def run_sweep(
         for row in leaders.rows()
     )
     return result
-
-
-def _each(overrides: Variants) -> Iterator[Overrides]:
-    if isinstance(overrides, Collection):
-        return iter(overrides)
-    return (overrides[index] for index in range(len(overrides)))
 
 
 def _picked(overrides: Variants, indices: set[int]) -> dict[int, Overrides]:

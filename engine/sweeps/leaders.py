@@ -3,6 +3,7 @@
 import heapq
 import math
 
+from engine.sweeps.blocks import RowBlock
 from engine.sweeps.rows import METRIC_NAMES, SweepRow
 
 _FIELDS = {name: field for field, name in METRIC_NAMES.items()}
@@ -15,6 +16,7 @@ class Leaders:
     """
 
     def __init__(self, rank_by: str, keep: int) -> None:
+        self._rank_by = rank_by
         self._field = _FIELDS[rank_by]
         self._keep = keep
         self._worst_first: list[tuple[float, int, SweepRow]] = []
@@ -30,6 +32,12 @@ class Leaders:
             heapq.heappush(self._worst_first, entry)
         elif self._keep:
             heapq.heappushpop(self._worst_first, entry)
+
+    def add_block(self, block: RowBlock) -> None:
+        """Take all rows of a block into account."""
+        if self._keep:
+            for row in block.best(self._rank_by, self._keep):
+                self.add(row)
 
     def rows(self) -> list[SweepRow]:
         """The best first."""

@@ -1,10 +1,23 @@
 """A variant's config: the base with some dotted paths set to other values."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, Protocol
 
 from engine.errors import ConfigError, ConfigProblem
 from engine.limits import MAX_LEVELS, shown
+
+Overrides = Mapping[str, Any]
+
+
+class Indexed(Protocol):
+    """Variants that are made when they are asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Overrides: ...
+
+
+Variants = Collection[Overrides] | Indexed
 
 
 def overridden(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from engine.digest import SUMMARY_METRICS, summary_digest
 from engine.inputs import Given
 from engine.result import BacktestResult
 from engine.run import run_backtest
+from engine.sweeps.blocks import RowBlock
 from engine.sweeps.rows import METRIC_NAMES, SweepRow, VariantError
 
 _COUNTS = ("tradeCount",)
@@ -81,10 +82,20 @@ class SweepResult:
             value = getattr(row.metrics, field)
             if value is not None:
                 self.metrics[name][row.index] = value
-        if not self._fingerprints or self._fingerprints[-1] != row.fingerprint:
-            self._fingerprints.append(row.fingerprint)
-        self._data[row.index] = len(self._fingerprints) - 1
+        self._data[row.index] = self._place_of(row.fingerprint)
         self.endings[row.index] = Ending.FINISHED
+
+    def keep_block(self, block: RowBlock) -> None:
+        """Keep the metrics of all variants of a block."""
+        for name, column in self.metrics.items():
+            column[block.indices] = block.column(name)
+        self._data[block.indices] = self._place_of(block.fingerprint)
+        self.endings[block.indices] = Ending.FINISHED
+
+    def _place_of(self, fingerprint: str) -> int:
+        if not self._fingerprints or self._fingerprints[-1] != fingerprint:
+            self._fingerprints.append(fingerprint)
+        return len(self._fingerprints) - 1
 
     def count(self, ending: Ending) -> int:
         """How many variants ended that way."""

@@ -4,22 +4,23 @@ A tile's indicator values, conditions and candles stay in the processor's cache 
 variant is run over them, and nothing but the accounts is kept from tile to tile.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.errors import Stopped
 from engine.indicator_parameters import Indicator
-from engine.metrics import Curve, sweep_metrics
 from engine.parsing import parse_config
 from engine.presets import as_rules
 from engine.regimes import RegimeRule
 from engine.simulation import FloatArray, IntArray
 from engine.sweeps import accounts as at
-from engine.sweeps.accounts import settle_drawdowns, start_accounts
+from engine.sweeps.accounts import start_accounts
+from engine.sweeps.blocks import RowBlock
+from engine.sweeps.figure_kernels import FIGURES, write_figures
 from engine.sweeps.frames import Frame
 from engine.sweeps.one_by_one import run_variant
 from engine.sweeps.order_kernels import ORDER_COLUMNS, ORDER_ROWS
@@ -27,7 +28,7 @@ from engine.sweeps.overrides import overridden
 from engine.sweeps.plane_kernels import TILE_BARS, TILE_WORDS, Planes
 from engine.sweeps.programs import Known, Program, SeriesKey, series_of
 from engine.sweeps.regime_kernels import REGIME_COLUMNS, REGIME_ROWS, start_regimes
-from engine.sweeps.rows import CyclesByRegime, RegimeCycles, SweepRow, Variant, failure
+from engine.sweeps.rows import SweepRow, Variant, failure
 from engine.sweeps.series import SeriesTable, series_bytes
 from engine.sweeps.shared import Data, Shared
 from engine.sweeps.tile_kernels import run_tiles
@@ -43,7 +44,7 @@ SERIES_BYTES = 6 * 1024 * 1024
 PROGRAM_VARIANTS = 64
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Member:
     """What is kept of a variant while it runs."""
 
@@ -54,7 +55,8 @@ class _Member:
 
 
 class TileBatch:
-    """Variants on the same bars that one thread runs; ``rows`` are there when all have ended.
+    """Variants on the same bars that one thread runs; when all have ended, what became of them is
+    in ``blocks``, and in ``rows`` if that needs the single run.
 
     Configs are turned into rows of numbers as they come and not kept: a thousand of them would
     take most of a sweep's memory.
@@ -64,6 +66,7 @@ class TileBatch:
         self, base: Mapping[str, Any], data: Data, shared: Shared, depth: int, threads: int
     ) -> None:
         self.rows: list[SweepRow] = []
+        self.blocks: list[RowBlock] = []
         self._base = base
         self._data = data
         self._shared = shared
@@ -155,9 +158,14 @@ class TileBatch:
         start_accounts(np.array([one.starting_capital for one in self._members]), account, counts)
         if not self._run_bars(account, counts, should_stop):
             return
-        for place, one in enumerate(self._members):
+        # Returns on nothing are no numbers: the single run's kernels know what to do.
+        is_usual = np.isfinite(account).all(axis=1) & (account[:, at.A_EQUITY] != 0.0)
+        self.blocks.append(self._block(is_usual, account[is_usual], counts[is_usual]))
+        for place in np.flatnonzero(~is_usual).tolist():
+            one = self._members[place]
             try:
-                self.rows.append(self._row(one, account[place], counts[place], should_stop))
+                config = parse_config(overridden(self._base, one.overrides))
+                self.rows.append(run_variant(one.index, config, self._shared, should_stop))
             except Stopped:
                 return
             except Exception as error:
@@ -188,20 +196,28 @@ class TileBatch:
             self._share = last / len(bars)
         return True
 
-    def _row(
-        self, one: _Member, account: FloatArray, counts: IntArray, should_stop: Callable[[], bool]
-    ) -> SweepRow:
-        if account[at.A_EQUITY] == 0.0 or not np.isfinite(account).all():
-            # Returns on nothing are no numbers: the single run's kernels know what to do.
-            config = parse_config(overridden(self._base, one.overrides))
-            return run_variant(one.index, config, self._shared, should_stop)
-        settle_drawdowns(account)
-        curve = _curve(account, counts, self._data, self._depth)
-        metrics = sweep_metrics(curve, one.starting_capital, one.bars_per_year)
-        if self._depth < at.RETURNS:
-            return SweepRow(one.index, metrics)
-        regimes = CyclesByRegime(*(_by_regime(account, counts, place) for place in range(3)))
-        return SweepRow(one.index, metrics, self._data.fingerprint, regimes)
+    def _block(
+        self, is_usual: NDArray[np.bool_], account: FloatArray, counts: IntArray
+    ) -> RowBlock:
+        """The rows of some accounts, those of the members that are ``is_usual``."""
+        members = [one for one, usual in zip(self._members, is_usual, strict=True) if usual]
+        figures = np.empty((len(account), FIGURES))
+        write_figures(
+            account, counts, np.array([one.starting_capital for one in members]),
+            np.array([one.bars_per_year for one in members]), len(self._data.bars),
+            self._data.span, self._depth, figures,
+        )  # fmt: skip
+        completed = counts[:, at.A_CYCLES : at.A_CYCLES + 3].copy()
+        totals = account[:, at.A_BY_REGIME : at.A_BY_REGIME + 3]
+        # As engine.cycles.averages.
+        averages = np.divide(totals, completed, out=np.zeros_like(totals), where=completed > 0)
+        return RowBlock(
+            np.array([one.index for one in members], np.int64),
+            figures,
+            completed,
+            averages + 0.0,
+            self._data.fingerprint if self._depth >= at.RETURNS else "",
+        )
 
 
 class _Scratch:
@@ -229,39 +245,3 @@ class _Scratch:
         ).reshape(-1, 2)
         self.regimes = np.zeros((len(rules), REGIME_ROWS, REGIME_COLUMNS), np.int64)
         start_regimes(self.regimes)
-
-
-def _by_regime(account: FloatArray, counts: IntArray, place: int) -> RegimeCycles:
-    """The same figures as :func:`engine.cycles.averages`."""
-    count = int(counts[at.A_CYCLES + place])
-    total = float(account[at.A_BY_REGIME + place])
-    return RegimeCycles(count, total / count + 0.0 if count else 0.0)
-
-
-def _curve(account: FloatArray, counts: IntArray, data: Data, depth: int) -> Curve:
-    """The sums of a finished account; NaN for those that were not counted."""
-    if depth < at.RETURNS:
-        unknown = [at.A_TOTAL, at.A_SQUARES, at.A_LOSSES]
-        account[[*unknown, at.A_GROWTH, at.A_GROWN_DEEPEST]] = math.nan
-    if depth < at.DRAWDOWN:
-        account[at.A_DEEPEST] = math.nan
-    count = int(counts[at.A_RETURNS])
-    spread = float(account[at.A_SQUARES])
-    return Curve(
-        bars=len(data.bars),
-        span=data.span,
-        final_equity=float(account[at.A_EQUITY]),
-        mean=float(account[at.A_TOTAL]) / count,
-        deviation=math.sqrt(spread / (count - 1)) if count > 1 else math.nan,
-        downside=float(account[at.A_LOSSES]) / count,
-        growth=float(account[at.A_GROWTH]),
-        deepest=float(account[at.A_DEEPEST]),
-        compounded=float(account[at.A_GROWN_DEEPEST]),
-        held=int(counts[at.A_HELD]),
-        trades=int(counts[at.A_TRADES]),
-        wins=int(counts[at.A_WINS]),
-        won=float(account[at.A_WON]),
-        lost=float(account[at.A_LOST]),
-        gained=float(account[at.A_GAINED]),
-        fees_paid=float(account[at.A_FEES_PAID]),
-    )

@@ -6,6 +6,7 @@ from typing import Any
 from engine.errors import Stopped
 from engine.portfolio_parameters import PortfolioParameters
 from engine.sweeps import tiles
+from engine.sweeps.blocks import RowBlock
 from engine.sweeps.one_by_one import run_variant
 from engine.sweeps.rows import SweepRow, Variant, failure
 from engine.sweeps.shared import Shared
@@ -17,7 +18,9 @@ BATCH = 16
 
 
 class Batch:
-    """Some variants that one thread runs; ``rows`` grows as they end."""
+    """Some variants that one thread runs; ``rows`` grows as they end. There are no ``blocks``."""
+
+    blocks: Sequence[RowBlock] = ()
 
     def __init__(self, variants: Sequence[Variant], shared: Shared) -> None:
         self.rows: list[SweepRow] = []
