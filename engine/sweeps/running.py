@@ -81,8 +81,9 @@ class Running:
         return self._should_stop is not None and self._should_stop()
 
     def _keep(self, batch: Batch | TileBatch) -> None:
-        for some in (batch.rows, *batch.blocks):
-            self._ended += len(some)
+        self._ended += len(batch.rows)
+        for block in batch.blocks:
+            self._ended += len(block)
         self._rows += batch.rows
         self._blocks += batch.blocks
 
