@@ -155,7 +155,7 @@ def against_c(directory: Path, bars: int = YEAR_OF_MINUTES, rounds: int = 15) ->
 
 
 def our_account(config: BacktestConfig, candles: Candles) -> Simulation:
-    """From candles to equity, trades and cycles; every bar is checked on the way."""
+    """From candles to equity, trades and cycles; the first call checks every bar, too."""
     return engine.simulate(config, candles)
 
 

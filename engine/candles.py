@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -41,7 +41,8 @@ class Candles:
     """Bars of one symbol, oldest first.
 
     ``times`` are opening times in milliseconds since 1970 UTC (int64); the other columns are
-    float64. All columns have one length; nobody writes into them.
+    float64. All columns have one length; nobody writes into them. Runs rely on that: the first one
+    looks at every bar, later ones over the same candles do not look again.
     """
 
     symbol: str
@@ -52,6 +53,8 @@ class Candles:
     low: NDArray[np.float64]
     close: NDArray[np.float64]
     volume: NDArray[np.float64]
+    #: Whether every bar is known to be one that a run can use.
+    is_usable: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "times", _column(self.times, np.int64))
@@ -117,6 +120,7 @@ class Candles:
             DataError: names the first bad bar (``bar`` is its position, from 0).
         """
         self._refuse([*self._unusable(), *self._inconsistent()])
+        self.mark_usable()
 
     def validate_usable(self) -> None:
         """Check that a run can make numbers of every bar: times rise, prices are finite and
@@ -126,6 +130,11 @@ class Candles:
             DataError: names the first bad bar.
         """
         self._refuse([*self._unusable()])
+        self.mark_usable()
+
+    def mark_usable(self) -> None:
+        """Take note that :meth:`validate_usable` finds nothing wrong."""
+        object.__setattr__(self, "is_usable", True)
 
     def _refuse(self, rules: Sequence[tuple[NDArray[np.bool_], str]]) -> None:
         complaints = [(int(np.argmax(broken)), text) for broken, text in rules if broken.any()]
@@ -170,7 +179,7 @@ class Candles:
     def rows(self, first: int, last: int) -> "Candles":
         """The bars first, …, last − 1, without copying."""
         chosen = slice(first, last)
-        return Candles(
+        part = Candles(
             self.symbol,
             self.timeframe,
             self.times[chosen],
@@ -180,6 +189,9 @@ class Candles:
             self.close[chosen],
             self.volume[chosen],
         )
+        if self.is_usable:
+            part.mark_usable()
+        return part
 
     def fingerprint(self) -> str:
         """``sha256:`` and the hash of the bars' times and values, whatever their name or source."""

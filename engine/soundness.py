@@ -42,9 +42,15 @@ def _are_usable(
 def check_usable(candles: Candles) -> None:
     """As :meth:`Candles.validate_usable`, which is asked only if something is wrong.
 
+    Candles that were found usable before are not looked at again.
+
     Raises:
         DataError: names the first bad bar.
     """
+    if candles.is_usable:
+        return
     columns = (candles.open, candles.high, candles.low, candles.close, candles.volume)
-    if not _are_usable(candles.times, *(column.view(np.uint64) for column in columns)):
+    if _are_usable(candles.times, *(column.view(np.uint64) for column in columns)):
+        candles.mark_usable()
+    else:
         candles.validate_usable()

@@ -1,11 +1,14 @@
 """The quick look at candles finds whatever the slow one complains of."""
 
+import contextlib
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
+from engine import soundness
 from engine.candles import PRICE_COLUMNS, Candles
 from engine.errors import DataError
 from engine.soundness import check_usable
@@ -83,3 +86,64 @@ def test_the_first_bad_bar_is_named() -> None:
     with pytest.raises(DataError) as caught:
         check_usable(replace(candles, low=low))
     assert caught.value.bar == 4
+
+
+def looks_at(candles: Candles, monkeypatch: pytest.MonkeyPatch) -> int:
+    """How often two checks of ``candles`` look at their bars."""
+    looks: list[int] = []
+    quick = soundness._are_usable
+
+    def counted(*columns: Any) -> bool:
+        looks.append(len(columns[0]))
+        return quick(*columns)
+
+    monkeypatch.setattr(soundness, "_are_usable", counted)
+    for _ in range(2):
+        with contextlib.suppress(DataError):
+            check_usable(candles)
+    return len(looks)
+
+
+def test_sound_candles_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert looks_at(sound(), monkeypatch) == 1
+
+
+def test_bad_candles_are_refused_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    bad = with_value("close", 20, math.nan)
+    assert looks_at(bad, monkeypatch) == 2
+    assert not bad.is_usable
+
+
+def test_what_only_the_slow_look_lets_pass_is_looked_at_once_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert looks_at(with_value("volume", 5, -0.0), monkeypatch) == 1
+
+
+def test_checked_candles_and_their_parts_are_known_to_be_usable() -> None:
+    candles = sound()
+    assert not candles.is_usable
+    assert not candles.rows(3, 9).is_usable
+    candles.validate()
+    assert candles.is_usable
+    assert candles.rows(3, 9).is_usable
+    assert candles.between(candles.time_of(5), None).is_usable
+
+
+def test_a_sound_part_says_nothing_of_the_whole() -> None:
+    candles = with_value("close", 20, math.nan)
+    check_usable(candles.rows(0, 20))
+    assert not candles.is_usable
+    with pytest.raises(DataError):
+        check_usable(candles)
+    with pytest.raises(DataError):
+        check_usable(candles.rows(20, 30))
+
+
+def test_a_changed_copy_is_looked_at_anew() -> None:
+    candles = sound()
+    check_usable(candles)
+    changed = replace(candles, low=-candles.low)
+    assert not changed.is_usable
+    with pytest.raises(DataError):
+        check_usable(changed)
