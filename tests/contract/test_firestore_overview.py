@@ -35,6 +35,8 @@ def a_document(**values: Any) -> dict[str, Any]:
         {"status": "CloudBacktestStatus.queued", "rank": None},
         {"status": "Pending"},
         {"rank": "first", "admittedAt": "today"},
+        {"rank": "first", "admittedAt": ADMITTED_AT},
+        {"admittedAt": ADMITTED_AT, "completedAt": ADMITTED_AT, "errorCode": "INVALID_CONFIG"},
     ],
 )
 def test_a_new_document_is_found_however_it_is_written(

@@ -120,6 +120,21 @@ class TestCancelled:
 
 
 class TestUnadmitted:
+    def test_a_job_that_was_refused_and_is_queued_by_hand_is_admitted(
+        self, store: JobStore
+    ) -> None:
+        seen = store.create(a_job("j1"))
+        refused = store.commit(
+            seen, transitions.reject(seen.job, ErrorCode.INVALID_CONFIG, "Mend it.")
+        )
+        store.commit(refused, JobChange(status=JobStatus.QUEUED))
+        sweep = maintenance(store)
+
+        sweep.run()
+
+        assert read(store, "j1").job.is_admitted
+        assert sweep.rang == ["j1"]
+
     def test_a_job_that_nobody_heard_of_is_admitted_and_rung_for(self, store: JobStore) -> None:
         store.create(a_job("j1"))
         sweep = maintenance(store)

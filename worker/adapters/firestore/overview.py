@@ -73,7 +73,7 @@ class FirestoreOverview:
         if missing <= 0 or len(found) >= limit:
             return found
         for job in self._pages(queued.select(["rank", "admittedAt"])):
-            if _number(_read(job, "rank")) is None and _time(_read(job, "admittedAt")) is None:
+            if _is_unadmitted(job.to_dict() or {}):
                 found.append(job.id)
                 missing -= 1
             if not missing or len(found) >= limit:
@@ -269,6 +269,14 @@ def _figure(aggregation: Any) -> int:
 
 def _read(job: DocumentSnapshot[Any], name: str) -> Any:
     return (job.to_dict() or {}).get(name)
+
+
+def _is_unadmitted(job: Mapping[str, Any]) -> bool:
+    """It has no place and does not wait for one. Waiting jobs say so by a rank of null; one without
+    the field was refused, and a person has queued it again.
+    """
+    is_waiting = job.get("rank", "") is None and _time(job.get("admittedAt")) is not None
+    return _number(job.get("rank")) is None and not is_waiting
 
 
 def _number(value: Any) -> float | None:
