@@ -155,6 +155,35 @@ def test_status_shows_a_bundle(cli: Cli, here: Path) -> None:
     assert cli("status", "nobody").exit_code == 1
 
 
+def test_status_ranks_what_has_ended(cli: Cli, here: Path) -> None:
+    """Who did not wait sees what came of it, too."""
+    waited = cli("bundle", write(here, BUNDLE), "--wait")
+    bundle_id = waited.stderr.splitlines()[0].split()[1]
+    shown = cli("status", bundle_id)
+    assert shown.exit_code == 0, shown.stderr
+    facts, table = shown.stdout.split("\n\n", 1)
+    assert "Status    completed" in facts.splitlines()
+    assert table == waited.stdout
+    assert len(table.split("\n\n")[0].splitlines()) == 5
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_status_does_without_rows_that_have_expired(
+    cli: Cli, here: Path, form: tuple[str, ...]
+) -> None:
+    waited = cli("bundle", write(here, BUNDLE), "--wait", "--json")
+    bundle_id = json.loads(waited.stdout)["bundleId"]
+    for path in here.rglob("*.parquet"):
+        path.unlink()
+    shown = cli("status", bundle_id, *form)
+    assert shown.exit_code == 0, shown.stderr
+    if form:
+        assert json.loads(shown.stdout)["best"] is None
+    else:
+        assert "4 of 6 variants completed" in shown.stdout
+        assert "rank" not in shown.stdout
+
+
 def test_cancel_ends_a_bundle(cli: Cli, here: Path) -> None:
     bundle_id = submitted(cli, here)
     result = cli("cancel", bundle_id)
@@ -231,7 +260,7 @@ def test_the_table_is_aligned_and_has_units() -> None:
     )
     head, first, second = text.splitlines()
     assert first.split()[2:7] == ["12,345.68", "50.00%", "–", "-25.00%", "1,234"]
-    assert second.endswith("fast=5, execution.stopLoss=None")
+    assert second.endswith("fast=5, execution.stopLoss=null")
     assert head.index("sets") == first.index("fast=5") == second.index("fast=5")
 
 

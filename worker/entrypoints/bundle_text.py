@@ -1,5 +1,6 @@
 """A bundle and its best variants as aligned text, for people at a terminal."""
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -78,11 +79,16 @@ def _summary(bundle: Bundle, summary: Mapping[str, Any]) -> str:
 def _sets(row: Mapping[str, Any]) -> str:
     told = one_line(
         ", ".join(
-            f"{path.removeprefix('parameters.')}={value}"
+            f"{path.removeprefix('parameters.')}={_as_given(value)}"
             for path, value in from_json(row["overrides"]).items()
         )
     )
     return told if len(told) <= _LONGEST_NAME else told[: _LONGEST_NAME - 1] + "…"
+
+
+def _as_given(value: Any) -> str:
+    """As it stands in the bundle's JSON, text without its quotes."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _figure(metric: str, value: float | None) -> str:

@@ -1,5 +1,7 @@
 """``bundle BUNDLE.json``: many variants of one config, in the store that STORE names."""
 
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -46,14 +48,15 @@ def bundle(file: str, wait: bool, as_json: bool) -> None:
 
 
 def show_bundle(services: "Services", bundle_id: str, *, as_json: bool) -> bool:
-    """How a bundle stands; False if there is none with this id."""
+    """How a bundle stands, and its best variants so far; False if there is none with this id."""
     from worker.entrypoints.bundle_text import bundle_text
 
     found = _existing(services, bundle_id)
     if found is None:
         return False
     live = services.bundle_progress.live(found)
-    _show(services, live, as_json, bundle_text(live))
+    ranking = "" if as_json else _ranking(services, live)
+    _show(services, live, as_json, "\n\n".join(filter(None, [bundle_text(live), ranking])))
     return True
 
 
@@ -104,17 +107,26 @@ def _existing(services: "Services", bundle_id: str) -> "Bundle | None":
 
 
 def _wait_and_show(services: "Services", submitted: "Bundle", as_json: bool) -> None:
-    from worker.entrypoints.bundle_text import ranking_text
     from worker.entrypoints.cli.waiting import wait_for_bundle
-    from worker.services.bundles.paging import Only, Order
 
     ended = wait_for_bundle(services, submitted)
-    order = Order(sort=ended.rank_by, descending=True, only=Only.COMPLETED)
-    best = _pages(services).page(ended, order, limit=SHOWN_VARIANTS) if ended.artifacts else None
-    _show(services, ended, as_json, ranking_text(ended, best.rows if best else ()))
+    _show(services, ended, as_json, "" if as_json else _ranking(services, ended))
     _require_no_failure(ended)
     if ended.failed and ended.artifacts:
         _tell_first_failure(services, ended)
+
+
+def _ranking(services: "Services", shown: "Bundle") -> str:
+    """The best of the variants that have ended, unless their rows have expired."""
+    from worker.entrypoints.bundle_text import ranking_text
+    from worker.services.bundles.paging import Only, Order
+
+    order = Order(sort=shown.rank_by, descending=True, only=Only.COMPLETED)
+    rows: Sequence[Mapping[str, Any]] = ()
+    if shown.artifacts or shown.status is JobStatus.RUNNING:
+        with suppress(FileNotFoundError):
+            rows = _pages(services).page(shown, order, limit=SHOWN_VARIANTS).rows
+    return ranking_text(shown, rows)
 
 
 def _tell_first_failure(services: "Services", ended: "Bundle") -> None:
@@ -130,7 +142,9 @@ def _show(services: "Services", shown: "Bundle", as_json: bool, text: str) -> No
     from worker.entrypoints.bundle_forms import BundleForm, RankedVariant
 
     if as_json:
-        best = _pages(services).best(shown)
+        best = None
+        with suppress(FileNotFoundError):
+            best = _pages(services).best(shown)
         form = BundleForm.look(shown, None if best is None else RankedVariant.of(best))
         print_json(form.to_json())
     elif text:
