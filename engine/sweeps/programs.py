@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from engine.sweeps.plane_kernels import (
     AND_BEFORE,
     AND_NOT,
     COMPARE,
+    CROSS,
     FIRST_FREE,
     MOVING,
     NOWHERE,
@@ -34,8 +36,6 @@ class Known:
 #: A candle column, a number, or one output of an indicator.
 SeriesKey = str | float | tuple[Known, str]
 Operand = str | float
-#: The planes on which a condition is true, and on which it is false.
-Truth = tuple[int, int]
 
 _ABOVE, _AT_MOST, _BELOW, _AT_LEAST = range(4)
 
@@ -66,57 +66,59 @@ class Program:
 
     def add(self, condition: Condition | None, indicators: Mapping[str, Known]) -> int:
         """The plane on which ``condition`` is true; nowhere without one."""
-        return NOWHERE if condition is None else self._truth(condition, indicators)[0]
+        return NOWHERE if condition is None else self._where(condition, True, indicators)
 
-    def _truth(self, condition: Condition, indicators: Mapping[str, Known]) -> Truth:
+    def _where(self, condition: Condition, holds: bool, indicators: Mapping[str, Known]) -> int:
+        """The plane on which a condition holds, or on which it does not.
+
+        A bar on which something in it is undefined is on neither.
+        """
         if condition.crosses_above is not None:
-            compared = self._compared(*condition.crosses_above, indicators)
-            return self._crossed(compared + _ABOVE, compared + _AT_MOST)
+            return self._crossed(*condition.crosses_above, 0, holds, indicators)
         if condition.crosses_below is not None:
-            compared = self._compared(*condition.crosses_below, indicators)
-            return self._crossed(compared + _BELOW, compared + _AT_LEAST)
+            return self._crossed(*condition.crosses_below, 1, holds, indicators)
         if condition.above is not None:
             compared = self._compared(*condition.above, indicators)
-            return compared + _ABOVE, compared + _AT_MOST
+            return compared + (_ABOVE if holds else _AT_MOST)
         if condition.below is not None:
             compared = self._compared(*condition.below, indicators)
-            return compared + _BELOW, compared + _AT_LEAST
+            return compared + (_BELOW if holds else _AT_LEAST)
         if condition.rising is not None:
             operand, bars = condition.rising
-            return self._moving(operand, bars, indicators)
+            return self._moving(operand, bars, holds, indicators)
         if condition.falling is not None:
             operand, bars = condition.falling
-            return self._moving(operand, -bars, indicators)
+            return self._moving(operand, -bars, holds, indicators)
         if condition.negated is not None:
-            true, false = self._truth(condition.negated, indicators)
-            return false, true
-        parts = [self._truth(part, indicators) for part in condition.all_of or ()]
-        if parts:
-            return self._joined(parts, AND, OR)
-        parts = [self._truth(part, indicators) for part in condition.any_of or ()]
-        return self._joined(parts, OR, AND)
-
-    def _joined(self, parts: list[Truth], trues: int, falses: int) -> Truth:
-        true, false = parts[0]
-        for more_true, more_false in parts[1:]:
-            true = self._plane(trues, true, more_true)
-            false = self._plane(falses, false, more_false)
-        return true, false
+            return self._where(condition.negated, not holds, indicators)
+        needs_all = bool(condition.all_of)
+        parts = (condition.all_of if needs_all else condition.any_of) or ()
+        code = AND if needs_all == holds else OR
+        planes = [self._where(part, holds, indicators) for part in parts]
+        return reduce(lambda joined, plane: self._plane(code, joined, plane), planes)
 
     def _compared(self, a: Operand, b: Operand, indicators: Mapping[str, Known]) -> int:
         """The first of the four planes that compare a and b."""
         return self._plane(COMPARE, self._row(a, indicators), self._row(b, indicators), planes=4)
 
-    def _crossed(self, beyond: int, not_beyond: int) -> Truth:
-        """Beyond on this bar and not on the one before; false where both bars are defined."""
-        true = self._plane(AND_BEFORE, beyond, not_beyond)
-        defined = self._plane(OR, beyond, not_beyond)
+    def _crossed(
+        self, a: Operand, b: Operand, direction: int, holds: bool, indicators: Mapping[str, Known]
+    ) -> int:
+        """Where a crosses b: 0 above, 1 below; or where both were defined twice and it does not."""
+        rows = self._row(a, indicators), self._row(b, indicators)
+        crossed = self._plane(CROSS, *rows, planes=2) + direction
+        if holds:
+            return crossed
+        compared = self._compared(a, b, indicators)
+        defined = self._plane(OR, compared + _ABOVE, compared + _AT_MOST)
         both = self._plane(AND_BEFORE, defined, defined)
-        return true, self._plane(AND_NOT, both, true)
+        return self._plane(AND_NOT, both, crossed)
 
-    def _moving(self, operand: Operand, bars: int, indicators: Mapping[str, Known]) -> Truth:
-        true = self._plane(MOVING, self._row(operand, indicators), 0, bars, planes=2)
-        return true, true + 1
+    def _moving(
+        self, operand: Operand, bars: int, holds: bool, indicators: Mapping[str, Known]
+    ) -> int:
+        moving = self._plane(MOVING, self._row(operand, indicators), 0, bars, planes=2)
+        return moving if holds else moving + 1
 
     def _row(self, operand: Operand, indicators: Mapping[str, Known]) -> int:
         return self.series.setdefault(series_of(operand, indicators), len(self.series))
@@ -129,16 +131,6 @@ class Program:
             self.plane_count += planes
         return self._places[key]
 
-    def steps(self, wanted: set[int]) -> IntArray:
-        """(P, STEP_NUMBERS): what the planes of ``wanted`` need, in the order to run it."""
-        needed = set(wanted)
-        kept = []
-        for step in reversed(self._steps):
-            code, out, left, right, _ = step
-            width = {COMPARE: 4, MOVING: 2}.get(code, 1)
-            if needed.isdisjoint(range(out, out + width)):
-                continue
-            kept.append(step)
-            if width == 1:
-                needed |= {left, right}
-        return np.array(kept[::-1], np.int64).reshape(-1, STEP_NUMBERS)
+    def steps(self) -> IntArray:
+        """(P, STEP_NUMBERS) in the order to run them."""
+        return np.array(self._steps, np.int64).reshape(-1, STEP_NUMBERS)

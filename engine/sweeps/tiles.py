@@ -80,7 +80,6 @@ class TileBatch:
         self._regimes: dict[RegimeRule, int] = {}
         self._programs: list[tuple[IntArray, int]] = []
         self._program = Program(self._series)
-        self._wanted: set[int] = set()
         self._share = 0.0
 
     def __len__(self) -> int:
@@ -123,7 +122,6 @@ class TileBatch:
         if len(self._members) % PROGRAM_VARIANTS == 0:
             self._end_program()
         planes = [self._program.add(condition, indicators) for condition in conditions]
-        self._wanted.update(planes)
         self._write_rules(variant.frame, planes)
         yearly = self._shared.bars_per_year(config, self._data)
         self._members.append(
@@ -139,9 +137,8 @@ class TileBatch:
 
     def _end_program(self) -> None:
         if self._members:
-            self._programs.append((self._program.steps(self._wanted), self._program.plane_count))
+            self._programs.append((self._program.steps(), self._program.plane_count))
         self._program = Program(self._series)
-        self._wanted = set()
 
     def _write_rules(self, frame: Frame, planes: list[int]) -> None:
         regime = frame.config.regime
