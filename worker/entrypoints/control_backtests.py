@@ -3,35 +3,23 @@
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
-from fastapi.concurrency import run_in_threadpool
+from fastapi import APIRouter, Depends, Path, Response
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 
 from worker.entrypoints.backtest_requests import BacktestList, body_schema
-from worker.entrypoints.bodies import require_json
 from worker.entrypoints.job_forms import JobForm, ResultForm, result_json
 from worker.entrypoints.security_headers import page_headers
-from worker.entrypoints.tracing import valid_traceparent
 from worker.entrypoints.user_auth import User
 from worker.entrypoints.user_backtests import UserBacktests
+from worker.entrypoints.user_routes import Limit, PageCursor, Posted, posted
 from worker.jobs.job import JOB_ID_PATTERN
 from worker.jobs.states import JobStatus
 from worker.report.result_report import policy
 
 PREFIX = "/v1/backtests"
 PARQUET = "application/vnd.apache.parquet"
-MAX_PAGE = 200
-MAX_CURSOR = 500
 
 JobId = Annotated[str, Path(pattern=f"^{JOB_ID_PATTERN}$", description="The backtest's `jobId`.")]
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        min_length=1,
-        max_length=255,
-        description="Kept for 24 hours: the same key and body do not make a second backtest.",
-    ),
-]
 
 _NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"description": "No such backtest of yours."}}
 _NO_RESULT: dict[int | str, dict[str, Any]] = {
@@ -45,6 +33,7 @@ def backtests_router(backtests: UserBacktests, current_user: Callable[..., User]
     """``/v1/backtests`` for the user that ``current_user``, a dependency, finds in a request."""
     router = APIRouter(prefix=PREFIX, tags=["backtests"])
     as_user = Depends(current_user)
+    as_posted = Depends(posted(current_user))
 
     @router.post(
         "",
@@ -59,27 +48,14 @@ def backtests_router(backtests: UserBacktests, current_user: Callable[..., User]
             422: {"description": "Not valid: `errors` lists every wrong field."},
         },
     )
-    async def submit(
-        request: Request,
-        response: Response,
-        user: User = as_user,
-        idempotency_key: IdempotencyKey = None,
-        traceparent: Annotated[str | None, Header(include_in_schema=False)] = None,
-    ) -> JobForm:
-        require_json(request)
-        trace = valid_traceparent(traceparent)
-        body = await request.body()
-        job = await run_in_threadpool(backtests.submit, user, body, idempotency_key, trace)
+    def submit(response: Response, new: Posted = as_posted) -> JobForm:
+        job = backtests.submit(*new)
         response.headers["Location"] = f"{PREFIX}/{job.job_id}"
         return JobForm.of(job)
 
     @router.get("", response_model=BacktestList, summary="Your backtests, newest first")
     def list_own(
-        user: User = as_user,
-        limit: Annotated[int, Query(ge=1, le=MAX_PAGE, description="How many.")] = 50,
-        cursor: Annotated[
-            str | None, Query(max_length=MAX_CURSOR, description="`nextCursor` of a page.")
-        ] = None,
+        user: User = as_user, limit: Limit = 50, cursor: PageCursor = None
     ) -> BacktestList:
         return backtests.page(user, limit, cursor)
 

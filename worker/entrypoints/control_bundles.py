@@ -3,17 +3,14 @@
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
-from fastapi.concurrency import run_in_threadpool
+from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import JSONResponse
 
-from worker.entrypoints.bodies import require_json
 from worker.entrypoints.bundle_forms import BundleForm, BundleList, VariantList, VariantResult
 from worker.entrypoints.bundle_requests import bundle_body_schema
-from worker.entrypoints.control_backtests import MAX_CURSOR, MAX_PAGE, IdempotencyKey
-from worker.entrypoints.tracing import valid_traceparent
 from worker.entrypoints.user_auth import User
 from worker.entrypoints.user_bundles import UserBundles
+from worker.entrypoints.user_routes import Limit, PageCursor, Posted, posted
 from worker.jobs.bundle import BUNDLE_ID_PATTERN
 from worker.jobs.states import JobStatus
 from worker.services.bundles.paging import BY_INDEX, SORTS, Only, Order
@@ -23,10 +20,6 @@ PREFIX = "/v1/bundles"
 BundleId = Annotated[
     str, Path(pattern=f"^{BUNDLE_ID_PATTERN}$", description="The bundle's `bundleId`.")
 ]
-Limit = Annotated[int, Query(ge=1, le=MAX_PAGE, description="How many.")]
-PageCursor = Annotated[
-    str | None, Query(max_length=MAX_CURSOR, description="`nextCursor` of a page.")
-]
 
 _NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"description": "No such bundle of yours."}}
 
@@ -35,6 +28,7 @@ def bundles_router(bundles: UserBundles, current_user: Callable[..., User]) -> A
     """``/v1/bundles`` for the user that ``current_user``, a dependency, finds in a request."""
     router = APIRouter(prefix=PREFIX, tags=["bundles"])
     as_user = Depends(current_user)
+    as_posted = Depends(posted(current_user))
 
     @router.post(
         "",
@@ -50,18 +44,8 @@ def bundles_router(bundles: UserBundles, current_user: Callable[..., User]) -> A
             429: {"description": "It exceeds a quota."},
         },
     )
-    async def submit(
-        request: Request,
-        response: Response,
-        user: User = as_user,
-        idempotency_key: IdempotencyKey = None,
-        traceparent: Annotated[str | None, Header(include_in_schema=False)] = None,
-    ) -> BundleForm:
-        require_json(request)
-        # Reading twenty megabytes of JSON takes its time: not in the loop that answers everybody.
-        trace = valid_traceparent(traceparent)
-        body = await request.body()
-        bundle = await run_in_threadpool(bundles.submit, user, body, idempotency_key, trace)
+    def submit(response: Response, new: Posted = as_posted) -> BundleForm:
+        bundle = bundles.submit(*new)
         response.headers["Location"] = f"{PREFIX}/{bundle.bundle_id}"
         return bundle
 
