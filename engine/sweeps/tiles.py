@@ -6,7 +6,7 @@ variant is run over them, and nothing but the accounts is kept from tile to tile
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from engine.errors import Stopped
 from engine.indicator_parameters import Indicator
 from engine.parsing import parse_config
-from engine.presets import as_rules
+from engine.presets import outline
 from engine.regimes import RegimeRule
+from engine.rules_parameters import RulesParameters
 from engine.simulation import FloatArray, IntArray
 from engine.sweeps import accounts as at
 from engine.sweeps.accounts import start_accounts
@@ -29,6 +30,7 @@ from engine.sweeps.plane_kernels import TILE_BARS, TILE_WORDS, Planes
 from engine.sweeps.programs import Known, Program, SeriesKey, series_of
 from engine.sweeps.regime_kernels import REGIME_COLUMNS, REGIME_ROWS, start_regimes
 from engine.sweeps.rows import SweepRow, Variant, failure
+from engine.sweeps.schemes import Scheme
 from engine.sweeps.series import SeriesTable, series_bytes
 from engine.sweeps.shared import Data, Shared
 from engine.sweeps.tile_kernels import run_tiles
@@ -54,6 +56,13 @@ class _Member:
     bars_per_year: float
 
 
+class _Terms(NamedTuple):
+    """What variants of a batch with the same frame have in common."""
+
+    choices: list[int]
+    bars_per_year: float
+
+
 class TileBatch:
     """Variants on the same bars that one thread runs; when all have ended, what became of them is
     in ``blocks``, and in ``rows`` if that needs the single run.
@@ -75,11 +84,14 @@ class TileBatch:
         self._members: list[_Member] = []
         self._rules: list[tuple[float, ...]] = []
         self._choices: list[list[int]] = []
-        self._indicators: dict[Indicator, Known] = {}
+        self._indicators: dict[tuple[Any, ...], Known] = {}
         self._series: dict[SeriesKey, int] = {}
         self._regimes: dict[RegimeRule, int] = {}
         self._programs: list[tuple[IntArray, int]] = []
-        self._program = Program(self._series)
+        self._program = Program()
+        self._conditions: RulesParameters | None = None
+        self._sides = (False, False)
+        self._frame: Frame | None = None
         self._share = 0.0
 
     def __len__(self) -> int:
@@ -92,60 +104,70 @@ class TileBatch:
 
     def takes(self, variant: Variant) -> bool:
         """Add a variant on the batch's bars, if there is room for it."""
-        config = variant.frame.config
-        rules = as_rules(config.strategy_id, variant.parameters)
-        trades_long, trades_short = variant.frame.sides
-        conditions = (
-            rules.entry if trades_long else None,
-            rules.exit if trades_long else None,
-            rules.short_entry if trades_short else None,
-            rules.short_exit if trades_short else None,
-        )
-        indicators = {name: self._known(one) for name, one in rules.indicators.items()}
-        more = {
-            series_of(operand, indicators)
-            for condition in conditions
-            if condition is not None
-            for operand in condition.operands()
-        } - self._series.keys()
+        frame = variant.frame
+        conditions, named = outline(frame.config.strategy_id, variant.parameters)
+        scheme = self._scheme_of(conditions, frame.sides)
+        indicators = {name: self._indicator(one) for name, one in named.items()}
+        keys = [series_of(operand, indicators) for operand in scheme.operands]
         size = 0
-        for key in more:
+        for key in set(keys).difference(self._series):
             size += series_bytes(key, len(self._data.bars))
-        is_new_regime = config.regime not in self._regimes
         if self._members and (
             len(self._members) >= BATCH_VARIANTS
             or size > self._room
-            or (is_new_regime and len(self._regimes) >= BATCH_REGIMES)
+            or (len(self._regimes) >= BATCH_REGIMES and frame.config.regime not in self._regimes)
         ):
             return False
         self._room -= size
         if len(self._members) % PROGRAM_VARIANTS == 0:
             self._end_program()
-        planes = [self._program.add(condition, indicators) for condition in conditions]
-        self._write_rules(variant.frame, planes)
-        yearly = self._shared.bars_per_year(config, self._data)
+        rows = [self._series.setdefault(key, len(self._series)) for key in keys]
+        terms = self._terms_of(frame)
+        self._rules.append(frame.rules)
+        self._choices.append([*terms.choices, *self._program.add(scheme, rows)])
         self._members.append(
-            _Member(variant.index, variant.overrides, config.starting_capital, yearly)
+            _Member(
+                variant.index, variant.overrides, frame.config.starting_capital, terms.bars_per_year
+            )
         )
         return True
 
-    def _known(self, indicator: Indicator) -> Known:
-        known = self._indicators.get(indicator)
+    def _scheme_of(self, conditions: RulesParameters, sides: tuple[bool, bool]) -> Scheme:
+        """The steps of the conditions on the sides that are traded: often those of the last."""
+        if self._conditions is not conditions or self._sides != sides:
+            trades_long, trades_short = sides
+            self._scheme = Scheme(
+                (
+                    conditions.entry if trades_long else None,
+                    conditions.exit if trades_long else None,
+                    conditions.short_entry if trades_short else None,
+                    conditions.short_exit if trades_short else None,
+                )
+            )
+            self._conditions, self._sides = conditions, sides
+        return self._scheme
+
+    def _indicator(self, indicator: Indicator) -> Known:
+        values = tuple(vars(indicator).values())
+        known = self._indicators.get(values)
         if known is None:
-            known = self._indicators[indicator] = Known(indicator)
+            known = self._indicators[values] = Known(indicator)
         return known
+
+    def _terms_of(self, frame: Frame) -> _Terms:
+        """What the batch makes of a frame: often of that of the last variant."""
+        if self._frame is not frame:
+            regime = self._regimes.setdefault(frame.config.regime, len(self._regimes))
+            choices = list(frame.choices[: at.R_LONG_ENTRY])
+            choices[at.R_REGIMES] = regime
+            yearly = self._shared.bars_per_year(frame.config, self._data)
+            self._frame, self._terms = frame, _Terms(choices, yearly)
+        return self._terms
 
     def _end_program(self) -> None:
         if self._members:
             self._programs.append((self._program.steps(), self._program.plane_count))
-        self._program = Program(self._series)
-
-    def _write_rules(self, frame: Frame, planes: list[int]) -> None:
-        regime = frame.config.regime
-        choices = [*frame.choices[: at.R_LONG_ENTRY], *planes]
-        choices[at.R_REGIMES] = self._regimes.setdefault(regime, len(self._regimes))
-        self._rules.append(frame.rules)
-        self._choices.append(choices)
+        self._program = Program()
 
     def run(self, should_stop: Callable[[], bool]) -> None:
         """Run all variants side by side, or until ``should_stop`` says yes."""

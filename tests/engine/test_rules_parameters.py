@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from engine import presets, run_backtest, run_sweep
+from engine import run_backtest, run_sweep
 from engine.errors import ConfigError
 from engine.parsing import parse_config
-from engine.presets import as_rules
+from engine.presets import as_rules, written_out
 from engine.rules_parameters import RulesParameters
 from engine.strategies import PARAMETERS
 from tests.support.markets import config, walk
@@ -281,5 +281,5 @@ def test_rules_that_share_their_conditions_are_those_that_were_read(strategy: st
             parameters = PARAMETERS[strategy].model_validate(random_preset(chance, strategy))
         except ValidationError:
             continue
-        raw = presets._EXPANSIONS[strategy](parameters)
+        raw = written_out(strategy, parameters)
         assert as_rules(strategy, parameters) == RulesParameters.model_validate(raw)
