@@ -13,6 +13,7 @@ from tests.support.control import Control, make_control
 from tests.support.jobs import a_job, a_lease, an_admitted_job, claim_best, finish
 from tests.support.live_app import live
 from tests.support.pages import stored_result, wheel_run
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.signed_tokens import issuer
 from worker.jobs import transitions
 from worker.jobs.errors import ErrorCode, StoreUnavailable
@@ -254,12 +255,12 @@ def test_an_answer_that_comes_after_signing_out_is_not_shown(
 
     def slow(user_id: str, **others: Any) -> Page:
         asked.set()
-        assert answer.wait(60)
+        assert answer.wait(PATIENCE_SECONDS)
         return jobs_of(user_id, **others)
 
     monkeypatch.setattr(control.store, "jobs_of", slow)
     sign_in(browser, token("alice"))
-    assert asked.wait(60)
+    assert asked.wait(PATIENCE_SECONDS)
     # The button is there only once somebody is shown as signed in.
     browser.run("document.getElementById('sign-out').click()")
     answer.set()

@@ -12,6 +12,7 @@ from engine.candles import Candles, to_milliseconds
 from engine.errors import DataError
 from engine.resampling import resample
 from engine.timeframes import TIMEFRAMES
+from tests.support.patience import PATIENCE_SECONDS
 from worker.adapters.candle_files import CandleFiles
 from worker.adapters.gcs import GcsCandles
 from worker.adapters.gcs.download_cache import DownloadCache
@@ -261,6 +262,9 @@ def at_once() -> Callable[..., list]:
 
     def run(*calls: Callable[[], object]) -> list:
         with ThreadPoolExecutor(len(calls)) as pool:
-            return [future.result(timeout=60) for future in [pool.submit(call) for call in calls]]
+            return [
+                future.result(timeout=PATIENCE_SECONDS)
+                for future in [pool.submit(call) for call in calls]
+            ]
 
     return run

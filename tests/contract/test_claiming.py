@@ -15,6 +15,7 @@ from tests.support.jobs import (
     claim_best,
     read,
 )
+from tests.support.patience import PATIENCE_SECONDS
 from worker.jobs import transitions
 from worker.jobs.errors import Conflict, ErrorCode
 from worker.jobs.job import JobChange, Snapshot
@@ -147,7 +148,7 @@ def test_of_many_claimers_of_one_job_exactly_one_wins(store: JobStore) -> None:
     start = threading.Barrier(CROWD)
 
     def claim(number: int) -> Snapshot | None:
-        start.wait(30)
+        start.wait(PATIENCE_SECONDS)
         return claim_best(store, worker_id=f"w{number}")
 
     with ThreadPoolExecutor(CROWD) as crowd:
@@ -164,7 +165,7 @@ def test_of_many_claimers_with_one_snapshot_exactly_one_wins(store: JobStore) ->
     start = threading.Barrier(CROWD)
 
     def claim(number: int) -> Snapshot | None:
-        start.wait(30)
+        start.wait(PATIENCE_SECONDS)
         try:
             return store.commit(seen, transitions.claim(seen.job, lease=a_lease(f"w{number}")))
         except Conflict:

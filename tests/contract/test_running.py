@@ -7,6 +7,7 @@ from datetime import datetime
 import pytest
 
 from tests.support.jobs import a_lease, a_running_job, claim_best, read
+from tests.support.patience import PATIENCE_SECONDS
 from worker.jobs import transitions
 from worker.jobs.errors import Conflict, LeaseLost
 from worker.jobs.job import JobChange, Snapshot
@@ -154,7 +155,7 @@ def test_beats_and_cancellations_at_once_lose_neither(store: JobStore) -> None:
     start = threading.Barrier(2)
 
     def cancel() -> None:
-        start.wait(10)
+        start.wait(PATIENCE_SECONDS)
         while True:
             seen = read(store, "j1")
             wish = transitions.request_cancel(seen.job)
@@ -167,7 +168,7 @@ def test_beats_and_cancellations_at_once_lose_neither(store: JobStore) -> None:
 
     canceller = threading.Thread(target=cancel)
     canceller.start()
-    start.wait(10)
+    start.wait(PATIENCE_SECONDS)
     seen, beats = running, 0
     while beats < 20:
         try:
@@ -176,7 +177,7 @@ def test_beats_and_cancellations_at_once_lose_neither(store: JobStore) -> None:
         except Conflict:
             seen = read(store, "j1")
             assert seen.job.hold() == running.job.hold()
-    canceller.join(30)
+    canceller.join(PATIENCE_SECONDS)
 
     job = read(store, "j1").job
     assert (job.cancel_requested, job.progress) == (True, 0.95)

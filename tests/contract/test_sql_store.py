@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from tests.support.jobs import CONFIG, a_job, a_lease, an_admitted_job, claim_best, read
+from tests.support.patience import PATIENCE_SECONDS
 from worker.adapters.sql import SqlJobStore
 from worker.jobs import transitions
 from worker.jobs.errors import RecordRefused, StoreError, StoreUnavailable
@@ -117,7 +118,7 @@ def test_processes_that_share_a_file_share_the_queue(
         subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
         for _ in range(2)
     ]
-    taken = [worker.communicate(timeout=60)[0].split() for worker in workers]
+    taken = [worker.communicate(timeout=PATIENCE_SECONDS)[0].split() for worker in workers]
 
     assert sorted(taken[0] + taken[1]) == ids
     sqlite_store.close()
@@ -127,7 +128,7 @@ def test_many_processes_may_make_the_schema_at_once(tmp_path: Path) -> None:
     start = threading.Barrier(6)
 
     def open_store(_number: int) -> None:
-        start.wait(10)
+        start.wait(PATIENCE_SECONDS)
         store = SqlJobStore(f"sqlite:///{tmp_path}/jobs.db")
         store.ping()
         store.close()

@@ -17,6 +17,7 @@ from tests.support.cloud_sdk import ask_sdk, command_problems
 from tests.support.fake_gcloud import FakeGcloud
 from tests.support.jobs import an_admitted_job
 from tests.support.maintenance import abandoned
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.processes import missing
 from worker.adapters.sql import SqlJobStore
 from worker.entrypoints.cli import main
@@ -58,7 +59,7 @@ def compose(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
     )
 
 

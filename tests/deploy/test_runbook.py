@@ -17,6 +17,7 @@ from tests.support.control import CONFIG
 from tests.support.fake_gcloud import FakeGcloud
 from tests.support.jobs import a_running_job, an_admitted_job, claim_best, finish, read
 from tests.support.maintenance import abandoned
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.postgres import binaries
 from worker.adapters.sql import SqlJobStore
 from worker.jobs import transitions
@@ -44,7 +45,6 @@ PLACEHOLDERS = {
     "BACKUP": "4f2b1c1e-0000-4000-8000-000000000000",
     "ID": "a-job",
 }
-PATIENCE_SECONDS = 60
 
 
 def filled(word: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.control import CONFIG, make_control
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.processes import free_port
 from tests.support.workers import make_worker
 from worker.logs import configure_logging
@@ -29,7 +30,7 @@ def said(*arguments: str, store: str) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
     )
     assert done.returncode != 0
     assert done.stderr

@@ -10,6 +10,7 @@ from google.cloud.firestore_v1.base_query import FieldFilter
 
 import engine
 from engine.sweeps.overrides import overridden
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.stack import BUNDLES, Stack, StackUser, eventually
 from tests.support.waves import CROSSOVER, PRICES, wave
 from worker.adapters.candle_files import CandleFiles
@@ -26,8 +27,8 @@ GRID: dict[str, Any] = {
 BASE: dict[str, Any] = {**CROSSOVER, "pricePath": PRICES}
 
 
-#: Seconds. The first chunk job on a machine may have to wait for its kernels to be compiled.
-PATIENCE = 200.0
+#: The first chunk job on a machine may have to wait for its kernels to be compiled.
+PATIENCE = 2 * PATIENCE_SECONDS
 
 
 def wait_for_end(user: StackUser, bundle_id: str) -> dict[str, Any]:

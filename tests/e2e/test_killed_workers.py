@@ -15,15 +15,17 @@ import pytest
 
 from tests.support.chaos import Blow, Workers, death, endure
 from tests.support.emulators import FirestoreEmulator
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.postgres import PostgresServer
 from tests.support.traffic import Traffic, calm_digests, import_candles
 from worker.adapters.firestore import FirestoreJobStore
 from worker.adapters.sql import SqlJobStore
 from worker.jobs.job import Job
 
+#: Eight blows, and for each the time that it takes on the slowest machine.
+pytestmark = pytest.mark.timeout(8 * PATIENCE_SECONDS)
+
 SEED = 8
-#: For each blow to fall, and for the jobs to end, on the slowest machine.
-SECONDS = 60
 #: SIGKILL is a death that the sweep finds out about, SIGTERM one that gives the job back.
 DEATHS = [signal.SIGKILL] * 3 + [signal.SIGTERM] * 2
 #: Longer than the time in which a commit is tried once more, shorter than a lease.
@@ -59,7 +61,7 @@ def environment(store: str, candles: Path, directory: Path) -> dict[str, str]:
         "LEASE_SECONDS": "4",
         "HEARTBEAT_SECONDS": "1",
         "SWEEP_SECONDS": "0.5",
-        "SHUTDOWN_SECONDS": "2",
+        "SHUTDOWN_SECONDS": "20",
         "JOB_POLL_INTERVAL_SECONDS": "0.5",
         "MAX_CONCURRENT_BACKTESTS": "2",
     }
@@ -85,7 +87,7 @@ def test_on_a_file_that_is_locked_for_a_while(
     traffic = Traffic(store)
 
     def lock() -> bool:
-        with closing(sqlite3.connect(file, timeout=10, isolation_level=None)) as connection:
+        with closing(sqlite3.connect(file, PATIENCE_SECONDS, isolation_level=None)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             threading.Event().wait(AWAY_SECONDS)
             connection.execute("ROLLBACK")
@@ -94,7 +96,7 @@ def test_on_a_file_that_is_locked_for_a_while(
     workers = Workers(2, "serve", environment(f"sqlite:///{file}", candles, tmp_path))
     try:
         deaths = (death(workers, traffic, how) for how in DEATHS)
-        endure(workers, traffic, in_any_order(lock, *deaths), jobs=250, seconds=SECONDS)
+        endure(workers, traffic, in_any_order(lock, *deaths), jobs=250)
         assert_they_died(traffic.check(digests))
     finally:
         workers.stop()
@@ -125,7 +127,7 @@ def test_on_a_database_that_is_restarted_and_crashes(
             workers.terminate_one,
             *(death(workers, traffic, how) for how in DEATHS),
         )
-        endure(workers, traffic, blows, jobs=250, seconds=SECONDS)
+        endure(workers, traffic, blows, jobs=250)
         assert_they_died(traffic.check(digests))
     finally:
         workers.stop()
@@ -150,7 +152,7 @@ def test_on_documents_that_cannot_be_reached_for_a_while(
     workers = Workers(2, "serve", settings)
     try:
         deaths = (death(workers, traffic, how) for how in DEATHS)
-        endure(workers, traffic, in_any_order(freeze, *deaths), jobs=80, seconds=SECONDS)
+        endure(workers, traffic, in_any_order(freeze, *deaths), jobs=80)
         assert_they_died(traffic.check(digests))
     finally:
         workers.stop()

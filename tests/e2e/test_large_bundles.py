@@ -12,6 +12,7 @@ from engine.digest import SUMMARY_METRICS
 from engine.sweeps.overrides import overridden
 from tests.support.control import laptop_settings
 from tests.support.markets import config, walk
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.pollers import Poller
 from worker.adapters.candle_files import CandleFiles
 from worker.bootstrap import Services, build_services, build_sql_store, build_worker
@@ -31,7 +32,6 @@ GRID = {
 #: A fast average has to be faster than the slow one.
 SOUND = 100 * 101 // 2
 CHUNKS = 4
-PATIENCE_SECONDS = 120
 
 
 @pytest.fixture(autouse=True)
@@ -131,5 +131,5 @@ def test_ten_thousand_variants_by_two_pollers(
         def has_ended() -> bool:
             return read(services, bundle.bundle_id).status.is_final
 
-        pollers[0].wait_until(has_ended, PATIENCE_SECONDS)
+        pollers[0].wait_until(has_ended, 2 * PATIENCE_SECONDS)
         assert_right(services, read(services, bundle.bundle_id))

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.support.jobs import an_admitted_job, read
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.pollers import CONFIG, PROGRAM, Poller
 from tests.support.processes import Server, free_port
 from tests.support.prometheus import Prometheus
@@ -39,7 +40,9 @@ class Service:
 
     def _is_ready(self) -> bool:
         try:
-            answer = httpx.get(f"http://{self.address}/ready", timeout=10, trust_env=False)
+            answer = httpx.get(
+                f"http://{self.address}/ready", timeout=PATIENCE_SECONDS, trust_env=False
+            )
         except httpx.TransportError:
             return False
         return answer.status_code == 200
@@ -78,7 +81,7 @@ def test_what_workers_count_and_the_fleet_shows_can_be_asked_of_prometheus(
         poller.wait_until_ready()
         for job_id in ("poll0", "poll1", "poll2", "push0", "push1"):
             poller.wait_until(
-                lambda job_id=job_id: read(store, job_id).job.status is JobStatus.COMPLETED, 60
+                lambda job_id=job_id: read(store, job_id).job.status is JobStatus.COMPLETED
             )
         poller_address = poller.url.removeprefix("http://")
         prometheus = Prometheus(
@@ -92,21 +95,30 @@ def test_what_workers_count_and_the_fleet_shows_can_be_asked_of_prometheus(
         )
         servers.append(prometheus.server)
         up = dict.fromkeys((poller_address, worker.address, control.address), "up")
-        prometheus.server.wait_until(lambda: prometheus.targets() == up, 30)
-        prometheus.server.wait_until(lambda: set(prometheus.rules().values()) == {"ok"}, 30)
-        prometheus.server.wait_until(lambda: bool(prometheus.query("backtest:queued:jobs")), 30)
+        prometheus.server.wait_until(lambda: prometheus.targets() == up)
+        prometheus.server.wait_until(lambda: set(prometheus.rules().values()) == {"ok"})
 
-        ended = 'sum by (job) (backtest_jobs_ended_total{status="completed"})'
-        assert {labels["job"]: value for labels, value in prometheus.query(ended)} == {
-            "backtest-poller": 3,
-            "backtest-worker": 2,
-        }
-        assert prometheus.query("backtest:queued:jobs")[0][1] == 1
-        assert prometheus.query('backtest_fleet_queued_jobs{priority="2"}')[0][1] == 1
-        assert prometheus.query("backtest:completed:recent")[0][1] == 5
+        def shown(expression: str, *expected: tuple[dict[str, str], float]) -> bool:
+            """A scrape that came late leaves a gap before the next."""
+            return prometheus.query(expression) == list(expected)
+
+        ended = 'sort(sum by (job) (backtest_jobs_ended_total{status="completed"}))'
+        by_job = [({"job": "backtest-worker"}, 2.0), ({"job": "backtest-poller"}, 3.0)]
+        prometheus.server.wait_until(lambda: shown(ended, *by_job))
+        for expression, expected in (
+            ("sum(backtest:queued:jobs)", 1.0),
+            ('sum(backtest_fleet_queued_jobs{priority="2"})', 1.0),
+            ("sum(backtest:completed:recent)", 5.0),
+            ("max(backtest_fleet_up)", 1.0),
+        ):
+            figure = ({}, expected)
+            prometheus.server.wait_until(
+                lambda expression=expression, figure=figure: shown(expression, figure)
+            )
         p99 = "histogram_quantile(0.99, sum by (le) (backtest_job_seconds_bucket))"
-        assert prometheus.query(p99)[0][1] > 0
-        assert prometheus.query("max(backtest_fleet_up)")[0][1] == 1
+        prometheus.server.wait_until(
+            lambda: [value > 0 for _, value in prometheus.query(p99)] == [True]
+        )
     finally:
         for server in reversed(servers):
             server.stop()

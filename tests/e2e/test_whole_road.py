@@ -369,4 +369,4 @@ def test_a_job_written_while_the_control_service_is_away_is_admitted_later(stack
         stack.start("control")
 
     assert alice.wait_for_end(job_id)["status"] == "completed"
-    assert stack.event_answers[answered:] == [204]
+    assert set(stack.event_answers[answered:]) == {204}

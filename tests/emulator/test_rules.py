@@ -13,6 +13,7 @@ from google.cloud import firestore
 from google.cloud.firestore_v1.base_query import FieldFilter
 
 from tests.support.emulators import FirestoreEmulator
+from tests.support.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.emulator
 
@@ -460,9 +461,9 @@ def test_a_user_hears_of_the_result_through_a_listener(
 
     watch = alice.document("backtestResults/job-1").on_snapshot(on_snapshot)
     try:
-        assert missing.wait(10)
+        assert missing.wait(PATIENCE_SECONDS)
         admin.document("backtestResults/job-1").create({"userId": "alice"})
-        assert arrived.wait(10)
+        assert arrived.wait(PATIENCE_SECONDS)
     finally:
         watch.unsubscribe()
     assert seen == [0, 1]

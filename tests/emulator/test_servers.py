@@ -15,6 +15,7 @@ from google.cloud import firestore
 from google.events.cloud.firestore import DocumentEventData
 
 from tests.support.emulators import FirestoreEmulator, PubSubEmulator
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.processes import Server, missing
 from tests.support.trigger_bridge import Delivery
 
@@ -40,7 +41,7 @@ def test_a_trigger_delivers_the_created_document_as_a_cloud_event(
     client.collection("other").document("n0").create({"text": "unheard"})
     client.collection("notes").document("n1").create({"text": "heard"})
 
-    delivery = received.get(timeout=20)
+    delivery = received.get(timeout=PATIENCE_SECONDS)
 
     event = DocumentEventData.deserialize(delivery.body)
     assert event.value.name.endswith("/documents/notes/n1")
@@ -116,9 +117,9 @@ def test_a_server_dies_with_a_killed_parent() -> None:
     assert parent.stdout is not None
     child = os.pidfd_open(int(parent.stdout.readline()))
     parent.send_signal(signal.SIGKILL)
-    parent.wait(10)
+    parent.wait(PATIENCE_SECONDS)
 
-    gone, _, _ = select.select([child], [], [], 10)
+    gone, _, _ = select.select([child], [], [], PATIENCE_SECONDS)
 
     assert gone
     os.close(child)
@@ -129,12 +130,12 @@ _KILLED_PARENT = """
 import os, subprocess, sys, time
 guard = "tests/support/guarded_exec.py"
 child = subprocess.Popen(
-    [sys.executable, "-I", guard, str(os.getpid()), "15", "-", "--", "sleep", "60"]
+    [sys.executable, "-I", guard, str(os.getpid()), "15", "-", "--", "sleep", "600"]
 )
 while not open(f"/proc/{child.pid}/cmdline", "rb").read().startswith(b"sleep"):
     time.sleep(0.01)
 print(child.pid, flush=True)
-time.sleep(60)
+time.sleep(600)
 """
 
 
@@ -153,7 +154,7 @@ def test_where_everything_is_required_it_fails_instead(monkeypatch: pytest.Monke
 
 
 def test_a_server_that_never_answers_shows_what_it_said() -> None:
-    server = Server("the mute server", ["sh", "-c", "echo no memory left >&2; exec sleep 60"])
+    server = Server("the mute server", ["sh", "-c", "echo no memory left >&2; exec sleep 600"])
 
     with pytest.raises(RuntimeError, match="no memory left"):
         server.wait_until(lambda: "memory" in server.output() and False, timeout=1.0)

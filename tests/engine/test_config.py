@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from engine import ConfigError, parse_config, required_series
 from engine.errors import ConfigProblem
 from tests.support.markets import config
+from tests.support.patience import PATIENCE_SECONDS
 
 
 def problems(raw: Any) -> list[ConfigProblem]:
@@ -426,6 +427,10 @@ def test_checking_a_config_loads_no_compiler() -> None:
         " 'endDate': '2021-01-01', 'startingCapital': 1}); print('numba' in sys.modules)"
     )
     found = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE_SECONDS,
     )
     assert found.stdout.strip() == "False"

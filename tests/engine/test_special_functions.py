@@ -11,6 +11,7 @@ import pytest
 
 from engine.special_functions import erfc, exp, inverse_normal_cdf, log, normal_cdf
 from tests.support.exact_functions import error_in_ulps, exact_erfc, exact_exp, exact_log
+from tests.support.patience import PATIENCE_SECONDS
 
 INFINITY = math.inf
 ROOT = Path(__file__).parents[2]
@@ -130,7 +131,7 @@ def printed(code: str, **environment: str) -> str:
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
     )
     return done.stdout
 

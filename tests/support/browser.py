@@ -11,10 +11,8 @@ from typing import Any
 
 import httpx
 
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.processes import Server, free_port, missing
-
-#: How long a page may take to look as it should.
-BOUND_SECONDS = 60
 
 #: How the protocol marks an element in JSON.
 _ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
@@ -48,13 +46,12 @@ class Browser:
         self._profile = tempfile.TemporaryDirectory(prefix="browser-", ignore_cleanup_errors=True)
         self._server = Server("chromedriver", [driver, f"--port={port}"])
         self._http = httpx.Client(
-            base_url=f"http://127.0.0.1:{port}", timeout=BOUND_SECONDS + 30, trust_env=False
+            base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_SECONDS + 30, trust_env=False
         )
         self._server.wait_until(self._answers)
         self._session = f"/session/{self._begin(chromium)}"
-        self._call(
-            "POST", "/timeouts", {"script": BOUND_SECONDS * 1000, "implicit": BOUND_SECONDS * 1000}
-        )
+        bound = int(PATIENCE_SECONDS * 1000)
+        self._call("POST", "/timeouts", {"script": bound, "implicit": bound})
 
     def goto(self, url: str) -> None:
         """Load a page; what the windows before it logged is forgotten."""
@@ -92,7 +89,7 @@ class Browser:
     def switch_to_new_window(self) -> None:
         """Go to the window that was opened from this one, as soon as it is there."""
         here = self._call("GET", "/window")
-        deadline = time.monotonic() + BOUND_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while not (others := [window for window in self.windows() if window != here]):
             assert time.monotonic() < deadline, "no window was opened"
             time.sleep(0.02)

@@ -5,8 +5,10 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.processes import Server
 from tests.support.traffic import Traffic
 from worker.jobs.job import Job
@@ -41,17 +43,18 @@ class Workers:
             return False
         # Frozen, it cannot end the job between the look and the blow.
         os.kill(pid, signal.SIGSTOP)
-        wait_for(lambda: _state(pid) in "TZ", 10, lambda: f"process {pid} cannot be stopped")
+        wait_for(lambda: _state(pid) in "TZ", told=lambda: f"process {pid} cannot be stopped")
         if not _is_same_attempt(traffic.read(held.job_id), held):
             os.kill(pid, signal.SIGCONT)
             return False
         os.kill(pid, how)
-        os.kill(pid, signal.SIGCONT)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
         server = self._servers.pop(pid, None)
         if server is not None:
             self._replace(server)
-        wait_for(lambda: _state(pid) == "", 20, lambda: f"process {pid} does not go\n{self}")
-        return _was_left(traffic.read(held.job_id), held)
+        wait_for(lambda: _state(pid) == "", told=lambda: f"process {pid} does not go\n{self}")
+        return _was_left(traffic.read(held.job_id), held, how)
 
     def terminate_one(self) -> bool:
         """Tell the eldest, if it is a poller with all its slots, to go."""
@@ -76,7 +79,7 @@ class Workers:
         return "\n".join(server.output()[-2000:] for server in self._servers.values())
 
     def _replace(self, gone: Server) -> None:
-        gone.process.wait(20)
+        gone.process.wait(PATIENCE_SECONDS)
         gone.stop()
         fresh = self._start(0)
         self._servers[fresh.process.pid] = fresh
@@ -85,13 +88,8 @@ class Workers:
         return Server("worker", self._command, env=self._environment)
 
 
-def endure(
-    workers: Workers, traffic: Traffic, blows: Sequence[Blow], *, jobs: int, seconds: float
-) -> None:
-    """Let every blow fall while jobs flow, at least so many; return when all of them have ended.
-
-    Fails after ``seconds`` for each of the blows, or as many for the jobs to end.
-    """
+def endure(workers: Workers, traffic: Traffic, blows: Sequence[Blow], *, jobs: int) -> None:
+    """Let every blow fall while jobs flow, at least so many; return when all of them have ended."""
     for blow in blows:
 
         def falls(blow: Blow = blow) -> bool:
@@ -99,14 +97,14 @@ def endure(
             traffic.top_up()
             return blow()
 
-        wait_for(falls, seconds, lambda: str(workers))
+        wait_for(falls, lambda: str(workers))
     traffic.top_up(jobs)
 
     def all_ended() -> bool:
         workers.revive()
         return not traffic.unfinished()
 
-    wait_for(all_ended, seconds, lambda: f"{traffic.unfinished()} are left\n{workers}")
+    wait_for(all_ended, lambda: f"{traffic.unfinished()} are left\n{workers}")
 
 
 def death(workers: Workers, traffic: Traffic, how: signal.Signals) -> Blow:
@@ -127,9 +125,9 @@ def holder(job: Job) -> int:
     return int(job.lease.worker_id.split("-")[-2])
 
 
-def wait_for(condition: Callable[[], object], seconds: float, told: Callable[[], str]) -> None:
+def wait_for(condition: Callable[[], object], told: Callable[[], str]) -> None:
     """Return once the condition holds; fail with ``told()`` if it never does."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not condition():
         assert time.monotonic() < deadline, told()
         time.sleep(0.02)
@@ -139,10 +137,13 @@ def _is_same_attempt(now: Job, held: Job) -> bool:
     return now.status is JobStatus.RUNNING and now.attempt == held.attempt
 
 
-def _was_left(now: Job, held: Job) -> bool:
-    """Its worker went without ending it: it is still held by nobody's lease, or has come back."""
-    lost = now.worker_losses + now.interruptions > held.worker_losses + held.interruptions
-    return lost or _is_same_attempt(now, held)
+def _was_left(now: Job, held: Job, how: signal.Signals) -> bool:
+    """Its worker went without ending it: who was told to go gave it back, who was killed left it
+    to its lease.
+    """
+    if how is signal.SIGTERM:
+        return now.interruptions > held.interruptions
+    return now.worker_losses > held.worker_losses or _is_same_attempt(now, held)
 
 
 def _state(pid: int) -> str:

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.processes import missing
 
 _CHECKS = Path(__file__).with_name("cloud_sdk_checks.py")
@@ -42,7 +43,7 @@ def ask_sdk(tmp_path: Path, questions: Mapping[str, Any]) -> Any:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
     )
     assert answer.returncode == 0, answer.stderr
     return json.loads(answer.stdout)

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 from google.cloud import firestore
 
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.processes import Server, free_port, missing
 from tests.support.trigger_bridge import Delivery, TriggerBridge
 
@@ -64,7 +65,7 @@ def _jar(pattern: str, package: str) -> Path:
 def _answers(address: str) -> Callable[[], bool]:
     def ask() -> bool:
         try:
-            return httpx.get(f"http://{address}/", timeout=2.0, trust_env=False).is_success
+            return httpx.get(f"http://{address}/", timeout=10.0, trust_env=False).is_success
         except httpx.TransportError:
             return False
 
@@ -106,7 +107,9 @@ class FirestoreEmulator:
                 *("--functions_emulator", self.bridge.address),
             ],
         )
-        self._http = httpx.Client(base_url=f"http://{self.host}", timeout=30.0, trust_env=False)
+        self._http = httpx.Client(
+            base_url=f"http://{self.host}", timeout=PATIENCE_SECONDS, trust_env=False
+        )
         self._server.wait_until(_answers(self.host))
 
     def new_project(self) -> str:
@@ -212,7 +215,9 @@ class PubSubEmulator:
                 f"--port={port}",
             ],
         )
-        self._http = httpx.Client(base_url=f"http://{self.host}", timeout=30.0, trust_env=False)
+        self._http = httpx.Client(
+            base_url=f"http://{self.host}", timeout=PATIENCE_SECONDS, trust_env=False
+        )
         self._server.wait_until(_answers(self.host))
 
     def new_project(self) -> str:

@@ -5,6 +5,7 @@ import time
 
 import httpx
 
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.trigger_bridge import Delivery
 
 
@@ -14,8 +15,8 @@ class Eventarc:
     ``statuses`` are all answers so far; ``unheard`` counts the posts that nobody answered.
     """
 
-    def __init__(self, url: str, *, patience: float = 30.0) -> None:
-        self._http = httpx.Client(timeout=10.0, trust_env=False)
+    def __init__(self, url: str, *, patience: float = PATIENCE_SECONDS) -> None:
+        self._http = httpx.Client(timeout=PATIENCE_SECONDS, trust_env=False)
         self._url = url
         self._patience = patience
         self._closed = threading.Event()

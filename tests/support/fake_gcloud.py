@@ -7,6 +7,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tests.support.patience import PATIENCE_SECONDS
+
 _SCRIPT = """#!{python} -IS
 import json, sys
 arguments = sys.argv[1:]
@@ -63,6 +65,6 @@ class FakeGcloud:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=PATIENCE_SECONDS,
             cwd=os.sep,
         )

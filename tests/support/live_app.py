@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import uvicorn
 from fastapi import FastAPI
 
-_BOUND_SECONDS = 60
+from tests.support.patience import PATIENCE_SECONDS
 
 
 class _Server(uvicorn.Server):
@@ -30,9 +30,9 @@ def live(app: FastAPI) -> Iterator[str]:
     thread = threading.Thread(target=server.run, name="live app", daemon=True)
     thread.start()
     try:
-        assert server.listens.wait(_BOUND_SECONDS)
+        assert server.listens.wait(PATIENCE_SECONDS)
         yield f"http://127.0.0.1:{server.port}"
     finally:
         server.should_exit = True
-        thread.join(_BOUND_SECONDS)
+        thread.join(PATIENCE_SECONDS)
         assert not thread.is_alive()

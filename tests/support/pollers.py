@@ -11,12 +11,14 @@ from typing import Any
 
 import httpx
 
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.processes import Server, free_port
 
 PROGRAM = Path(sys.executable).with_name("backtest-worker")
 #: The same with an engine that only ends when it is told to.
 SLOW_PROGRAM = Path(__file__).with_name("slow_cli.py")
-SHUTDOWN_SECONDS = 8
+#: Nobody who leaves as told takes so long, wherever it is.
+SHUTDOWN_SECONDS = 60
 
 #: A job that needs no stored candles.
 CONFIG = {
@@ -47,20 +49,20 @@ class Poller:
             "LOG_FORMAT": "json",
             "SHUTDOWN_SECONDS": str(SHUTDOWN_SECONDS),
             # Nothing in these tests may wait for the next look.
-            "JOB_POLL_INTERVAL_SECONDS": "60",
+            "JOB_POLL_INTERVAL_SECONDS": str(2 * PATIENCE_SECONDS),
             **{name.upper(): str(value) for name, value in settings.items()},
         }
         self.server = Server("poller", [sys.executable, str(program), "poll"], env=environment)
 
     def wait_until_ready(self, processes: int = 1) -> "Poller":
-        self.server.wait_until(lambda: self._ready_processes() >= processes, 90)
+        self.server.wait_until(lambda: self._ready_processes() >= processes)
         return self
 
-    def wait_until(self, condition: Callable[[], bool], timeout: float = 30.0) -> None:
+    def wait_until(self, condition: Callable[[], bool], timeout: float = PATIENCE_SECONDS) -> None:
         self.server.wait_until(condition, timeout)
 
     def metric(self, sample: str) -> float:
-        for line in httpx.get(f"{self.url}/metrics", timeout=10).text.splitlines():
+        for line in httpx.get(f"{self.url}/metrics", timeout=PATIENCE_SECONDS).text.splitlines():
             name, _, value = line.rpartition(" ")
             if name == sample:
                 return float(value)
@@ -70,7 +72,7 @@ class Poller:
         """SIGTERM; how long the poller took to leave."""
         started = time.monotonic()
         self.server.process.send_signal(signal.SIGTERM)
-        self.server.process.wait(30)
+        self.server.process.wait(PATIENCE_SECONDS)
         return time.monotonic() - started
 
     def events(self) -> list[dict[str, Any]]:
@@ -91,7 +93,7 @@ class Poller:
 
     def _ready_processes(self) -> int:
         try:
-            answer = httpx.get(f"{self.url}/ready", timeout=10)
+            answer = httpx.get(f"{self.url}/ready", timeout=PATIENCE_SECONDS)
         except httpx.TransportError:
             return 0
         return int(answer.json().get("processes", 0))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.processes import Server, free_port, missing
 
 #: Nothing here has to survive a crash, and every test pays for a flush.
@@ -78,7 +79,7 @@ class PostgresServer:
     def restart(self, how: signal.Signals) -> None:
         """SIGINT: as ``pg_ctl restart -m fast``; SIGQUIT: as ``-m immediate``, a crash."""
         self._server.process.send_signal(how)
-        self._server.process.wait(30)
+        self._server.process.wait(PATIENCE_SECONDS)
         self._server.stop()
         self._start()
 
@@ -110,7 +111,7 @@ class PostgresServer:
             connection.execute(statement)
 
     def _conninfo(self) -> str:
-        return f"host=127.0.0.1 port={self.port} user=tests dbname=postgres connect_timeout=5"
+        return f"host=127.0.0.1 port={self.port} user=tests dbname=postgres connect_timeout=60"
 
     def _answers(self) -> bool:
         try:

@@ -1,6 +1,7 @@
 """Servers that tests start: free ports, a bounded wait until they answer, a sure end."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -8,10 +9,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import IO
 
 import pytest
+
+from tests.support.patience import PATIENCE_SECONDS
 
 _GUARD = Path(__file__).with_name("guarded_exec.py")
 
@@ -24,9 +28,30 @@ def missing(reason: str) -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on now, nor is likely to before a server of the test's does.
+
+    Of those that the system hands out, each connection of another test may have the next.
+    """
+    for _ in range(1_000):
+        port = random.SystemRandom().randrange(*_lasting_ports())
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise RuntimeError("no port is free")
+
+
+@cache
+def _lasting_ports() -> tuple[int, int]:
+    """Where the system takes no ports from for connections: its own range begins above."""
+    try:
+        text = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text()
+    except OSError:
+        return 10_000, 32_768
+    lowest = int(text.split()[0])
+    return (10_000, lowest) if lowest > 12_000 else (10_000, 65_536)
 
 
 class Server:
@@ -54,7 +79,7 @@ class Server:
             env=None if env is None else dict(env),
         )
 
-    def wait_until(self, answers: Callable[[], bool], timeout: float = 60.0) -> None:
+    def wait_until(self, answers: Callable[[], bool], timeout: float = PATIENCE_SECONDS) -> None:
         """Return once ``answers()`` is true; show the server's output if it never is."""
         deadline = time.monotonic() + timeout
         while not answers():
@@ -72,8 +97,8 @@ class Server:
         if self.process.poll() is None:
             self.process.send_signal(self._end_signal)
             try:
-                self.process.wait(10)
+                self.process.wait(PATIENCE_SECONDS / 2)
             except subprocess.TimeoutExpired:
                 self.process.kill()
-                self.process.wait(10)
+                self.process.wait(PATIENCE_SECONDS)
         self._log.close()

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.processes import Server, free_port, missing
 
 
@@ -27,7 +28,7 @@ def promtool(*arguments: str | Path, cwd: Path | None = None) -> subprocess.Comp
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
     )
 
 
@@ -78,7 +79,7 @@ class Prometheus:
 
     def _get(self, path: str, **parameters: str) -> Any:
         url = f"{self._url}/api/v1/{path}"
-        return httpx.get(url, params=parameters, timeout=10, trust_env=False).json()
+        return httpx.get(url, params=parameters, timeout=PATIENCE_SECONDS, trust_env=False).json()
 
     def _is_ready(self) -> bool:
         try:

@@ -19,6 +19,7 @@ from google.cloud import firestore
 
 from tests.support.emulators import FirestoreEmulator, PubSubEmulator
 from tests.support.eventarc import Eventarc
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.processes import Server, free_port
 
 ROOT = Path(__file__).parents[2]
@@ -44,7 +45,7 @@ class Stack:
         self.project = firestore_emulator.new_project()
         firestore_emulator.load_rules(self.project, (ROOT / "firestore.rules").read_text())
         pubsub.create_topic(self.project, TOPIC)
-        self.http = httpx.Client(timeout=120.0, trust_env=False)
+        self.http = httpx.Client(timeout=PATIENCE_SECONDS, trust_env=False)
         self._ports = {"serve": free_port(), "control": free_port()}
         self._servers: dict[str, Server] = {}
         try:
@@ -192,7 +193,7 @@ class StackUser:
         return bundle_id
 
     def wait_for_end(
-        self, job_id: str, timeout: float = 60.0, *, collection: str = JOBS
+        self, job_id: str, timeout: float = PATIENCE_SECONDS, *, collection: str = JOBS
     ) -> Document:
         """Listen until the job is completed or failed; the document then."""
         return self.wait_for(
@@ -206,40 +207,41 @@ class StackUser:
         self,
         job_id: str,
         condition: Callable[[Document], bool],
-        timeout: float = 60.0,
+        timeout: float = PATIENCE_SECONDS,
         *,
         collection: str = JOBS,
     ) -> Document:
         """Listen until the job fulfils ``condition``; the document then.
 
         A write that meets the emulator while a listener is being set up may never be told, so the
-        document is also read now and then.
+        document is also read now and then. What comes later than something newer is not looked at.
         """
-        last: list[Document] = []
+        last: list[Any] = []
         lock = threading.Lock()
         fulfilled = threading.Event()
 
-        def look(document: Document) -> None:
+        def look(seen: Any) -> None:
             with lock:
-                if not fulfilled.is_set():
-                    last[:] = [document]
-                    if condition(document):
+                is_news = not last or seen.update_time > last[0].update_time
+                if seen.exists and is_news and not fulfilled.is_set():
+                    last[:] = [seen]
+                    if condition(seen.to_dict()):
                         fulfilled.set()
 
         def on_snapshot(documents: list[Any], *_: object) -> None:
             for document in documents:
-                look(document.to_dict())
+                look(document)
 
         deadline = time.monotonic() + timeout
         watched = self.client.document(f"{collection}/{job_id}")
         watch = watched.on_snapshot(on_snapshot)
         try:
             while not fulfilled.wait(1.0):
-                look(watched.get().to_dict() or {})
-                assert time.monotonic() < deadline, f"{job_id} after {timeout} s: {_brief(last[0])}"
+                look(watched.get())
+                assert time.monotonic() < deadline, f"{job_id} after {timeout} s: {_brief(last)}"
         finally:
             watch.unsubscribe()
-        return last[0]
+        return dict(last[0].to_dict())
 
     def job(self, job_id: str) -> Document:
         document: Document | None = self.client.document(f"backtestJobs/{job_id}").get().to_dict()
@@ -253,12 +255,13 @@ class StackUser:
         return document
 
 
-def _brief(job: Document) -> Document:
-    """Without the config, which may be long."""
+def _brief(last: list[Any]) -> Document:
+    """What was seen last, without the config, which may be long."""
+    job = last[0].to_dict() if last else {}
     return {name: value for name, value in job.items() if name not in ("configUsed", "baseConfig")}
 
 
-def eventually(condition: Callable[[], bool], what: str, timeout: float = 30.0) -> None:
+def eventually(condition: Callable[[], bool], what: str, timeout: float = PATIENCE_SECONDS) -> None:
     """Ask again and again, up to ``timeout`` seconds."""
     deadline = time.monotonic() + timeout
     pause = threading.Event()

@@ -11,6 +11,7 @@ import engine
 from engine.candles import Candles
 from tests.support.jobs import a_job
 from tests.support.lasting_cli import LASTING
+from tests.support.patience import PATIENCE_SECONDS
 from worker.adapters.candle_files import CandleFiles
 from worker.jobs.errors import ErrorCode, JobExists, StoreUnavailable
 from worker.jobs.job import Job
@@ -21,8 +22,6 @@ from worker.services.backtesting import Backtesting, EngineCalls
 #: So many different jobs come in turns; the first of them lasts.
 KINDS = 25
 BARS = 2_000
-#: How long a store may be away.
-PATIENCE_SECONDS = 30.0
 
 T = TypeVar("T")
 

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from tests.support.patience import PATIENCE_SECONDS
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -36,7 +38,7 @@ class _Line:
 
     def close(self) -> None:
         self._waiting.put(None)
-        self._thread.join(10)
+        self._thread.join(PATIENCE_SECONDS)
 
     def _run(self) -> None:
         while (delivery := self._waiting.get()) is not None:

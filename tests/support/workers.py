@@ -12,6 +12,7 @@ from engine.candles import Candles
 from tests.support.clocks import TickingClock
 from tests.support.control import OWN, FragileStore, RecordingDoorbell, laptop_settings
 from tests.support.jobs import an_admitted_job, read
+from tests.support.patience import PATIENCE_SECONDS
 from worker.bootstrap import Services, Worker, admission_policy, build_worker
 from worker.entrypoints.worker_app import create_worker_app
 from worker.jobs.errors import ErrorCode, JobFailure
@@ -20,9 +21,6 @@ from worker.oidc import Fetch, fetch_certificates
 from worker.services.admission import Admission
 from worker.services.backtesting import EngineCalls
 from worker.services.run_job import RunLimits
-
-#: Nothing in these tests takes this long unless it hangs.
-PATIENCE_SECONDS = 20.0
 
 OnProgress = Callable[[float], None]
 ShouldStop = Callable[[], bool]

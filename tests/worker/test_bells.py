@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from tests.support.jobs import a_job, an_admitted_job, claim_best, finish
+from tests.support.patience import PATIENCE_SECONDS
 from worker.adapters.file_doorbell import FileDoorbell
 from worker.adapters.sql import SqlJobStore
 from worker.adapters.sql.notifications import NotifyDoorbell
@@ -19,7 +20,6 @@ from worker.ports import Ring
 RING = Ring(job_id="j1", engine_version="1.0.0")
 #: Long enough to be sure of a silence, short enough to wait for it.
 SILENCE = 0.3
-PATIENCE = 20.0
 
 
 @pytest.fixture
@@ -40,8 +40,8 @@ def file_bell(file_store: SqlJobStore, tmp_path: Path) -> FileDoorbell:
 
 def heard_while_waiting(bell: FileDoorbell | NotifyDoorbell, act: threading.Thread) -> bool:
     act.start()
-    heard = bell.wait(PATIENCE)
-    act.join(PATIENCE)
+    heard = bell.wait(PATIENCE_SECONDS)
+    act.join(PATIENCE_SECONDS)
     return heard
 
 
@@ -52,7 +52,7 @@ def test_a_commit_of_another_connection_rings_the_file(
     act = threading.Thread(target=lambda: file_store.create(an_admitted_job("j1")))
 
     assert heard_while_waiting(file_bell, act)
-    assert time.monotonic() - began < PATIENCE / 2
+    assert time.monotonic() - began < PATIENCE_SECONDS / 2
 
 
 def test_a_commit_before_the_wait_is_heard_once(
@@ -93,7 +93,7 @@ def store(postgres_url: str) -> Iterator[SqlJobStore]:
 def bell(store: SqlJobStore, postgres_url: str) -> Iterator[NotifyDoorbell]:  # noqa: ARG001
     """One that listens already."""
     bell = NotifyDoorbell(postgres_url)
-    assert bell.wait(PATIENCE), "it rings once when it has begun to listen"
+    assert bell.wait(PATIENCE_SECONDS), "it rings once when it has begun to listen"
     yield bell
     bell.close()
 
@@ -101,7 +101,7 @@ def bell(store: SqlJobStore, postgres_url: str) -> Iterator[NotifyDoorbell]:  # 
 @pytest.mark.postgres
 def test_the_commit_of_an_admitted_job_is_heard(store: SqlJobStore, bell: NotifyDoorbell) -> None:
     store.create(an_admitted_job("j1"))
-    assert bell.wait(PATIENCE)
+    assert bell.wait(PATIENCE_SECONDS)
     assert not bell.wait(SILENCE)
 
 
@@ -111,7 +111,7 @@ def test_only_what_makes_a_job_claimable_is_told(store: SqlJobStore, bell: Notif
     assert not bell.wait(SILENCE)
 
     seen = store.commit(seen, JobChange(rank=1.0, lane="push", engine_version="1.0.0"))
-    assert bell.wait(PATIENCE)
+    assert bell.wait(PATIENCE_SECONDS)
 
     running = claim_best(store)
     assert running is not None
@@ -119,7 +119,7 @@ def test_only_what_makes_a_job_claimable_is_told(store: SqlJobStore, bell: Notif
     assert not bell.wait(SILENCE)
 
     store.commit(running, transitions.release(running.job, running.job.hold()))
-    assert bell.wait(PATIENCE)
+    assert bell.wait(PATIENCE_SECONDS)
 
     again = claim_best(store)
     assert again is not None
@@ -137,10 +137,10 @@ def test_a_bell_that_lost_its_connection_listens_again(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE datname = current_database() AND query LIKE 'LISTEN%'"
         )
-    assert bell.wait(PATIENCE), "it rings, because it may have missed something"
+    assert bell.wait(PATIENCE_SECONDS), "it rings, because it may have missed something"
 
     store.create(an_admitted_job("j1"))
-    assert bell.wait(PATIENCE)
+    assert bell.wait(PATIENCE_SECONDS)
 
 
 def test_a_bell_that_never_waited_opens_no_connection() -> None:

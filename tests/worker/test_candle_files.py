@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from engine.candles import Candles
+from tests.support.patience import PATIENCE_SECONDS
 from worker.adapters.candle_files import CandleFiles
 from worker.jobs.errors import ErrorCode, JobFailure
 
@@ -88,7 +89,7 @@ def test_readers_see_one_series_or_the_other_while_it_is_replaced(library: Candl
     for turn in range(40):
         library.replace(candles(price=100.0 if turn % 2 else 200.0))
     done.set()
-    reader.join(timeout=30)
+    reader.join(PATIENCE_SECONDS)
     assert not reader.is_alive()
     assert seen <= {100.0, 200.0}
     assert seen

@@ -15,9 +15,9 @@ from engine.parsing import parse_config
 from engine.sweeps.overrides import overridden
 from tests.support.bundle_runs import GRID, Workshop, a_bundle, open_workshop
 from tests.support.markets import config, walk
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.random_variants import random_signal_variants
 from tests.support.random_wheels import random_parameters
-from tests.support.workers import PATIENCE_SECONDS
 from worker.jobs.bundle import Bundle, KeepResults
 from worker.jobs.errors import ErrorCode, JobFailure, StoreUnavailable
 from worker.jobs.job import Job

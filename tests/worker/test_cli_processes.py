@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.processes import free_port
 from worker.adapters.sql import SqlJobStore
 from worker.jobs.job import Job
@@ -22,7 +23,6 @@ from worker.services.cancelling import cancel
 ROOT = Path(__file__).parents[2]
 COMMAND = str(Path(sys.executable).with_name("backtest-worker"))
 SLOW = [sys.executable, str(ROOT / "tests" / "support" / "slow_cli.py")]
-BOUND_SECONDS = 120
 
 CONFIG = {
     "strategyId": "buyAndHold",
@@ -78,21 +78,24 @@ class Slow:
         for line in self.process.stderr:
             if line == "running\n":
                 return
-        raise AssertionError(f"ended with {self.process.wait(BOUND_SECONDS)} before it ran")
+        raise AssertionError(f"ended with {self.process.wait(PATIENCE_SECONDS)} before it ran")
 
     def end(self) -> tuple[int, str]:
         """Exit code and what was said on stderr since it ran."""
-        _, said = self.process.communicate(timeout=BOUND_SECONDS)
+        _, said = self.process.communicate(timeout=PATIENCE_SECONDS)
         return self.process.returncode, said
 
 
 @pytest.fixture
 def slow(here: Path, environment: dict[str, str]) -> Iterator[Slow]:
+    # Whoever runs the tests in the background may have made them ignore it, and children inherit.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     started = Slow(here, environment)
+    signal.signal(signal.SIGINT, before)
     yield started
     if started.process.poll() is None:
         started.process.kill()
-        started.process.communicate(timeout=BOUND_SECONDS)
+        started.process.communicate(timeout=PATIENCE_SECONDS)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -128,7 +131,7 @@ def test_a_pipe_gets_the_result_and_nothing_else(here: Path, environment: dict[s
         cwd=here,
         env=environment,
         capture_output=True,
-        timeout=BOUND_SECONDS,
+        timeout=PATIENCE_SECONDS,
         check=True,
     )
     assert json.loads(ran.stdout)["backtestResult"]["bars"] == 30
@@ -146,7 +149,7 @@ def test_a_terminal_gets_a_progress_bar(here: Path, environment: dict[str, str])
         text=True,
     ) as process:
         os.close(theirs)
-        out, _ = process.communicate(timeout=BOUND_SECONDS)
+        out, _ = process.communicate(timeout=PATIENCE_SECONDS)
     drawn = read_all(ours)
     assert out.startswith("buyAndHold on TEST")
     assert "running  ░░░" in drawn
@@ -178,7 +181,7 @@ def test_a_reader_that_leaves_early_is_no_error_message(
         env=environment,
         capture_output=True,
         text=True,
-        timeout=BOUND_SECONDS,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert ran.stdout == '{"backtestResult": {'
@@ -194,7 +197,7 @@ def test_a_terminal_that_knows_only_ascii_gets_json_in_utf8(
         cwd=here,
         env=environment | {"LC_ALL": "C", "PYTHONIOENCODING": "ascii"},
         capture_output=True,
-        timeout=BOUND_SECONDS,
+        timeout=PATIENCE_SECONDS,
         check=True,
     )
     assert json.loads(ran.stdout.decode())["backtestResult"]["configUsed"]["label"] == "Größe"
@@ -232,10 +235,12 @@ def test_a_service_answers_and_leaves_with_0(
         assert process.stderr is not None
         said = iter(process.stderr)
         assert any(f"running on http://127.0.0.1:{port}" in line for line in said)
-        health = httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False, timeout=30.0)
+        health = httpx.get(
+            f"http://127.0.0.1:{port}/health", trust_env=False, timeout=PATIENCE_SECONDS
+        )
         assert health.json()["status"] == "healthy"
         process.send_signal(signal.SIGTERM)
-        _, rest = process.communicate(timeout=BOUND_SECONDS)
+        _, rest = process.communicate(timeout=PATIENCE_SECONDS)
     finally:
         process.kill()
     assert process.returncode == 0, rest
@@ -254,7 +259,7 @@ def test_an_address_in_use_is_told_without_a_traceback(
             env=environment,
             capture_output=True,
             text=True,
-            timeout=BOUND_SECONDS,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
     assert ran.returncode not in (0, None)

@@ -9,6 +9,7 @@ import pytest
 
 import worker.bootstrap as bootstrap
 from tests.support.jobs import a_running_job
+from tests.support.patience import PATIENCE_SECONDS
 from worker.adapters.memory import MemoryJobStore
 from worker.adapters.system_clock import SystemClock
 from worker.entrypoints.cli import waiting
@@ -128,5 +129,5 @@ def test_waiting_works_outside_the_main_thread(
     services = seen_by(remote, failed)
     thread = threading.Thread(target=lambda: ended.append(waiting.wait_for(services, running)))
     thread.start()
-    thread.join(timeout=60)
+    thread.join(PATIENCE_SECONDS)
     assert ended == [failed]

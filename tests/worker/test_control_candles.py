@@ -14,6 +14,7 @@ import pytest
 
 from engine.candles import Candles
 from tests.support.control import Control, NoCandles, make_control
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.signed_tokens import Signer, issuer
 from worker.adapters.candle_files import CandleFiles
 from worker.entrypoints import control_candles
@@ -217,7 +218,7 @@ class SlowLibrary(NoCandles):
 
     def replace(self, candles: Candles) -> CandleEntry:
         self.began.set()
-        assert self.go_on.wait(30)
+        assert self.go_on.wait(PATIENCE_SECONDS)
         return CandleEntry(
             symbol=candles.symbol,
             timeframe=candles.timeframe,
@@ -234,10 +235,10 @@ def test_imports_take_turns() -> None:
     answers: list[Any] = []
     first = threading.Thread(target=lambda: answers.append(upload(control)))
     first.start()
-    assert library.began.wait(30)
+    assert library.began.wait(PATIENCE_SECONDS)
     second = upload(control)
     library.go_on.set()
-    first.join(30)
+    first.join(PATIENCE_SECONDS)
     assert (second.status_code, second.headers["retry-after"]) == (503, "5")
     assert answers[0].status_code == 200
     assert upload(control).status_code == 200

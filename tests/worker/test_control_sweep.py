@@ -8,6 +8,8 @@ from tests.support.clocks import TickingClock
 from tests.support.control import Control, make_control
 from tests.support.jobs import a_job, an_admitted_job
 from tests.support.maintenance import abandoned
+from tests.support.patience import PATIENCE_SECONDS
+from tests.support.stack import eventually
 from worker.jobs.errors import StoreUnavailable
 from worker.jobs.states import JobStatus
 from worker.ports import Pause
@@ -140,11 +142,11 @@ class TestSweep:
         step, shutdown = BrokenStep("step", clock), threading.Event()
         local = LocalSweep(Sweep([step], clock), shutdown, 0.01)
         local.start()
-        assert step.runs.wait(10)
+        assert step.runs.wait(PATIENCE_SECONDS)
         step.runs.clear()
-        assert step.runs.wait(10)
+        assert step.runs.wait(PATIENCE_SECONDS)
         shutdown.set()
-        local.join(10)
+        local.join(PATIENCE_SECONDS)
         step.runs.clear()
         assert not step.runs.wait(0.05)
 
@@ -160,18 +162,15 @@ class TestSweep:
         steps = [BrokenStep("broken", clock), Step("step", clock)]
         local = LocalSweep(Sweep(steps, clock), shutdown, 0.01, hear)
         local.start()
-        assert heard.wait(10)
+        assert heard.wait(PATIENCE_SECONDS)
         shutdown.set()
-        local.join(10)
+        local.join(PATIENCE_SECONDS)
         assert (dict(told[0].done), list(told[0].failed)) == ({"step": 1}, ["broken"])
 
     def test_where_no_scheduler_calls_the_sweeps_are_counted_all_the_same(self) -> None:
         control = make_control(sweep_seconds=0.01, doorbell="local")
         control.store.create(abandoned("lost"))
         with control.client:
-            until_swept = threading.Event()
-            for _ in range(1000):
-                if control.metric('backtest_control_swept_total{step="expired_leases"}'):
-                    break
-                until_swept.wait(0.01)
-            assert control.metric('backtest_control_swept_total{step="expired_leases"}') == 1
+            sample = 'backtest_control_swept_total{step="expired_leases"}'
+            eventually(lambda: control.metric(sample) > 0, "the sweep is counted")
+            assert control.metric(sample) == 1

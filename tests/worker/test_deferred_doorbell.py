@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from tests.support.patience import PATIENCE_SECONDS
 from worker.adapters.deferred_doorbell import DeferredDoorbell
 from worker.jobs.errors import DoorbellUnavailable
 from worker.ports import Ring
@@ -62,7 +63,7 @@ def test_many_first_rings_make_one() -> None:
     bell = DeferredDoorbell(make)
 
     def first_ring(number: int) -> None:
-        together.wait(30)
+        together.wait(PATIENCE_SECONDS)
         bell.ring(a_ring(str(number)))
 
     threads = [threading.Thread(target=first_ring, args=(number,)) for number in range(8)]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.jobs import a_job, an_admitted_job, claim_best, read
+from tests.support.patience import PATIENCE_SECONDS
 from worker.adapters.deferred_sqlite import DeferredSqlite, deferred_sqlite
 from worker.adapters.sql import SqlJobStore
 from worker.jobs.errors import StoreError, StoreUnavailable
@@ -181,14 +182,14 @@ def test_many_first_uses_make_one(makes: Makes) -> None:
     counts: list[int] = []
 
     def first_use() -> None:
-        together.wait(30)
+        together.wait(PATIENCE_SECONDS)
         counts.append(store.queued_of("nobody"))
 
     threads = [threading.Thread(target=first_use) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(PATIENCE_SECONDS)
 
     assert counts == [0] * 8
     assert len(makes.made) == 1

@@ -8,6 +8,7 @@ from typing import IO
 
 import pytest
 
+from tests.support.patience import PATIENCE_SECONDS
 from worker.adapters.gcs.download_cache import DownloadCache, default_directory
 
 A, B, C = "bucket/a", "bucket/b", "bucket/c"
@@ -92,7 +93,7 @@ def test_a_download_that_fails_leaves_nothing(cache: DownloadCache, tmp_path: Pa
 
 
 def test_two_at_once_both_get_the_whole(cache: DownloadCache) -> None:
-    meeting = threading.Barrier(2, timeout=20)
+    meeting = threading.Barrier(2, timeout=PATIENCE_SECONDS)
 
     def slow(file: IO[bytes]) -> None:
         file.write(b"half")
@@ -101,7 +102,7 @@ def test_two_at_once_both_get_the_whole(cache: DownloadCache) -> None:
 
     with ThreadPoolExecutor(2) as pool:
         both = [pool.submit(cache.fetch, A, 1, slow) for _ in range(2)]
-        paths = [future.result(timeout=30) for future in both]
+        paths = [future.result(timeout=PATIENCE_SECONDS) for future in both]
     assert paths[0] == paths[1]
     assert paths[0].read_bytes() == b"halfrest"
 

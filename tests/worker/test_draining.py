@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from tests.support.jobs import read
-from tests.support.workers import PATIENCE_SECONDS, ScriptedResult, WorkerParts, make_worker
+from tests.support.patience import PATIENCE_SECONDS
+from tests.support.workers import ScriptedResult, WorkerParts, make_worker
 from worker.adapters.local import LocalDoorbell
 from worker.bootstrap import drain_limits
 from worker.jobs.job import JobChange

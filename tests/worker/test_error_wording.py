@@ -11,6 +11,7 @@ import pytest
 
 import engine
 from tests.support.control import CONFIG, make_control
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.workers import make_worker
 from worker.adapters.sql import SqlJobStore
 from worker.entrypoints.field_errors import field_errors, not_json
@@ -236,7 +237,7 @@ def test_a_server_that_may_not_start_leaves_nothing_behind(
         env=kept | environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert ran.returncode == 1

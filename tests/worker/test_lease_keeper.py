@@ -8,7 +8,7 @@ import pytest
 from tests.support.clocks import TickingClock
 from tests.support.control import FragileStore
 from tests.support.jobs import a_running_job, finish, read
-from tests.support.workers import PATIENCE_SECONDS
+from tests.support.patience import PATIENCE_SECONDS
 from worker.jobs import transitions
 from worker.jobs.errors import Conflict, LeaseLost, OutcomeUnknown, StoreUnavailable
 from worker.jobs.job import JobChange, ResultRecord, Snapshot

@@ -1,5 +1,6 @@
 from threading import Event, Thread
 
+from tests.support.patience import PATIENCE_SECONDS
 from worker.adapters.local import LocalDoorbell
 from worker.ports import Ring
 
@@ -13,13 +14,13 @@ def test_a_ring_wakes_who_waits() -> None:
 
     def wait() -> None:
         waiting.set()
-        woken.append(doorbell.wait(30))
+        woken.append(doorbell.wait(PATIENCE_SECONDS))
 
     waiter = Thread(target=wait)
     waiter.start()
-    assert waiting.wait(5)
+    assert waiting.wait(PATIENCE_SECONDS)
     doorbell.ring(RING)
-    waiter.join(5)
+    waiter.join(PATIENCE_SECONDS)
 
     assert woken == [True]
 

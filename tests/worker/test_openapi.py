@@ -14,6 +14,7 @@ from fastapi.testclient import TestClient
 import engine
 from tests.support.control import make_control
 from tests.support.pages import parse_page
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.signed_tokens import issuer
 from tests.support.workers import make_worker
 from worker.adapters.candle_files import CandleFiles
@@ -284,7 +285,7 @@ def test_many_who_ask_first_have_one_description_made() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(PATIENCE_SECONDS)
 
     assert len(made) == 1
     assert [description is given[0] for description in given] == [True] * 4

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.support.jobs import a_job, a_running_job
-from tests.support.workers import PATIENCE_SECONDS, ScriptedResult, make_worker, raising
+from tests.support.patience import PATIENCE_SECONDS
+from tests.support.workers import ScriptedResult, make_worker, raising
 from worker.jobs.errors import ErrorCode, OutcomeUnknown, RecordRefused, StoreUnavailable
 from worker.jobs.states import JobStatus
 from worker.logs import JsonFormatter

@@ -7,8 +7,8 @@ import pytest
 
 import engine
 from tests.support.jobs import a_result, read
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.workers import (
-    PATIENCE_SECONDS,
     ScriptedResult,
     WorkerParts,
     a_document,

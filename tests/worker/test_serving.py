@@ -14,6 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from tests.support.control import laptop_settings
+from tests.support.patience import PATIENCE_SECONDS
 from worker.entrypoints import worker_server
 from worker.entrypoints.serving import GracefulServer, serve_app
 
@@ -59,7 +60,7 @@ def test_what_hangs_is_left_behind_at_the_last_moment() -> None:
     assert not given_up.wait(0.1), "nobody was told to go yet"
     server.handle_exit(signal.SIGTERM, None)
     server.handle_exit(signal.SIGTERM, None)
-    assert given_up.wait(10)
+    assert given_up.wait(PATIENCE_SECONDS)
 
 
 def test_an_address_that_is_taken_is_an_error() -> None:
@@ -80,7 +81,7 @@ def test_wrong_settings_stop_the_process_with_one_line(tmp_path: Path) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert ended.returncode != 0

@@ -8,6 +8,7 @@ import pytest
 import engine
 from tests.support.clocks import TickingClock
 from tests.support.control import CONFIG, FragileStore, check_config, laptop_settings
+from tests.support.patience import PATIENCE_SECONDS
 from worker.bootstrap import admission_policy
 from worker.jobs.errors import Conflict, ErrorCode, JobFailure, RecordRefused, StoreUnavailable
 from worker.jobs.job import Job, Snapshot
@@ -109,7 +110,7 @@ def test_simultaneous_requests_with_one_key_make_one_job(
     answers: list[tuple[str, bool]] = []
 
     def request() -> None:
-        at_once.wait(10)
+        at_once.wait(PATIENCE_SECONDS)
         submitted = submission.submit(new_job(idempotency_key="k"))
         answers.append((submitted.snapshot.job.job_id, submitted.is_new))
 
@@ -117,7 +118,7 @@ def test_simultaneous_requests_with_one_key_make_one_job(
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(PATIENCE_SECONDS)
 
     assert len({job_id for job_id, _ in answers}) == 1
     assert sorted(is_new for _, is_new in answers) == [False] * 7 + [True]

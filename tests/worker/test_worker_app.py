@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.workers import PATIENCE_SECONDS, make_worker, raising
+from tests.support.patience import PATIENCE_SECONDS
+from tests.support.workers import make_worker, raising
 from worker.settings import SettingsError
 
 
