@@ -1,18 +1,16 @@
 """The command line from outside: what it prints, and with what it exits."""
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
 import worker.bootstrap as bootstrap
+from tests.support.command_line import Cli
 from tests.support.pages import parse_page
 from worker.adapters.sql import SqlJobStore
-from worker.entrypoints.cli import main
 from worker.jobs.errors import DoorbellUnavailable, ErrorCode, JobFailure
 from worker.jobs.job import Job
 
@@ -28,25 +26,6 @@ CONFIG: dict[str, Any] = {
     "pricePath": CLOSES,
     "parameters": {"fast": 3, "slow": 8},
 }
-
-Cli = Callable[..., Result]
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty current directory; every setting at its default."""
-    for name in ("STORE", "DOORBELL", "CANDLES", "ARTIFACTS", "LOCAL_USER", "HOST", "PORT", "AUTH"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def cli(here: Path) -> Cli:  # noqa: ARG001 - runs there
-    def call(*arguments: object, stdin: str | None = None) -> Result:
-        return CliRunner().invoke(main, [str(argument) for argument in arguments], input=stdin)
-
-    return call
 
 
 @pytest.fixture

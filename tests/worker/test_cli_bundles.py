@@ -2,16 +2,15 @@
 
 import json
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
+from tests.support.command_line import Cli
 from worker.adapters.sql import SqlJobStore
 from worker.entrypoints.bundle_text import bundle_text, ranking_text
-from worker.entrypoints.cli import main, waiting
+from worker.entrypoints.cli import waiting
 from worker.entrypoints.cli.failures import INTERRUPTED
 from worker.jobs.bundle import Bundle
 from worker.jobs.errors import DoorbellUnavailable
@@ -31,25 +30,6 @@ BUNDLE: dict[str, Any] = {
     "parameterGrid": {"parameters.fast": [2, 3, 9], "parameters.slow": [4, 8]},
     "rankBy": "totalReturn",
 }
-
-Cli = Callable[..., Result]
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty current directory; every setting at its default."""
-    for name in ("STORE", "DOORBELL", "CANDLES", "ARTIFACTS", "LOCAL_USER", "HOST", "PORT", "AUTH"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def cli(here: Path) -> Cli:  # noqa: ARG001 - runs there
-    def call(*arguments: object, stdin: str | None = None) -> Result:
-        return CliRunner().invoke(main, [str(argument) for argument in arguments], input=stdin)
-
-    return call
 
 
 def write(folder: Path, content: object) -> Path:

@@ -5,27 +5,19 @@ import re
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
+from tests.support.command_line import call
 from worker.adapters.candle_files import CandleFiles
 from worker.adapters.sql import SqlJobStore
 from worker.candle_import import import_files
 from worker.entrypoints import demo
-from worker.entrypoints.cli import main
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("STORE", "DOORBELL", "CANDLES", "ARTIFACTS", "LOCAL_USER"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def run_demo() -> Result:
-    result = CliRunner().invoke(main, ["demo"])
+    result = call("demo")
     assert result.exit_code == 0, result.output
     return result
 
@@ -68,7 +60,7 @@ def test_it_says_what_a_newcomer_wants_to_know(here: Path) -> None:  # noqa: ARG
 def test_the_commands_it_suggests_name_what_exists(here: Path) -> None:
     said = run_demo().output
     job_id = re.findall(r"status (\w+)$", said, flags=re.MULTILINE)[0]
-    shown = CliRunner().invoke(main, ["status", job_id, "--json"])
+    shown = call("status", job_id, "--json")
     assert json.loads(shown.stdout)["configUsed"]["strategyId"] == "wheel"
     for path in re.findall(r"(\S+\.json)(?: --json)? (?:>|--wait)", said):
         assert (here / path).exists(), path
@@ -77,7 +69,7 @@ def test_the_commands_it_suggests_name_what_exists(here: Path) -> None:
 def test_the_report_it_suggests_can_be_written(here: Path) -> None:
     said = run_demo().output
     (command,) = re.findall(r"(run \S+\.json --report \S+)$", said, flags=re.MULTILINE)
-    result = CliRunner().invoke(main, command.split())
+    result = call(*command.split())
     assert result.exit_code == 0, result.stderr
     assert "<h1>" in (here / "result.html").read_text(encoding="utf-8")
 
@@ -94,7 +86,7 @@ def test_candles_that_are_there_already_stay(here: Path) -> None:
 
 def test_it_does_not_leave_this_machine(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STORE", "firestore://somebodys-project/(default)")
-    result = CliRunner().invoke(main, ["demo"])
+    result = call("demo")
     assert result.exit_code == 1
     assert result.stderr == "Error: the demo stays on this machine: unset STORE and DOORBELL\n"
     assert list(here.iterdir()) == []
@@ -109,7 +101,7 @@ def test_a_job_that_fails_fails_the_demo(
     config = json.loads((ROOT / "examples" / "sma-cross-aapl.json").read_text(encoding="utf-8"))
     example.write_text(json.dumps(config | {"symbol": "NONE"}), encoding="utf-8")
     monkeypatch.setattr(demo, "EXAMPLES", (example,))
-    result = CliRunner().invoke(main, ["demo"])
+    result = call("demo")
     assert result.exit_code == 1
     assert "failed with DATA_NOT_FOUND: No candles for NONE 1d" in result.stderr
 
@@ -118,6 +110,6 @@ def test_without_the_samples_it_says_where_they_are(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(demo, "SAMPLES", here / "nowhere")
-    result = CliRunner().invoke(main, ["demo"])
+    result = call("demo")
     assert result.exit_code == 1
     assert "run the demo from a checkout" in result.stderr
