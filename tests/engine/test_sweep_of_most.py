@@ -39,7 +39,8 @@ def test_a_hundred_thousand_variants_run_in_little_memory() -> None:
     """Held as objects, rows of fifteen figures would take some hundred megabytes."""
     candles = walk(30)
     variants = Made()
-    run_sweep(BASE, [variants[0], variants[VARIANTS - 1]], candles, keep_best=1)
+    # Compilers take memory of their own, and full batches may need kernels that few do not.
+    run_sweep(BASE, [variants[index] for index in range(3_000)], candles, keep_best=1)
     before = resident()
     most = before
 
