@@ -1,7 +1,7 @@
 """Making a library of kernels: every form that some program calls, as one shared object.
 
 numba compiles each form as ever and optimises it; a small function before it takes the arguments
-from slots (see slots.py), so that anyone who can load a library can call it. What numba adds for
+from slots (see shims.py), so that anyone who can load a library can call it. What numba adds for
 Python's sake is left out, and memory comes from the C library. Nothing of numba is needed to run
 the outcome, nor to load it; its numbers are the ones that numba's own code gives, because they are
 made of the same instructions of the same intermediate code.
@@ -24,8 +24,9 @@ from numba.core.registry import cpu_target
 from numba.np.numpy_support import as_dtype
 
 from engine.kernel_code.compiled import compiled
-from engine.kernel_code.prepared import LIST, RELEASE, PreparedKernel
-from engine.kernel_code.slots import kind_of
+from engine.kernel_code.prepared import DTYPES, LIST, RELEASE, PreparedKernel
+from engine.kernel_code.shims import Shim
+from engine.kernel_code.slots import description_of, kind_of
 
 #: numba tells nobody the types of its own.
 types: Any = numba.core.types
@@ -38,9 +39,6 @@ FROM_C = frozenset({"malloc", "free", "memset", "memcpy", "memmove", "sqrt"})
 #: What ``_MEMORY`` below gives to kernels.
 FROM_MEMORY = frozenset({"NRT_MemInfo_alloc_aligned", "NRT_MemInfo_call_dtor"})
 
-_SLOT = ir.IntType(64)
-_POINTER = ir.IntType(8).as_pointer()
-_STATUS = ir.IntType(32)
 #: Memory with a count of its owners before it, as the code that numba makes expects it: the count,
 #: two fields that stay empty, the address and the size.
 _MEMORY = f"""
@@ -153,6 +151,7 @@ def build(calls: Calls, path: Path, sources: str) -> None:
     """
     whole = llvm.parse_assembly(_MEMORY)
     entries = []
+    dtypes: list[np.dtype[Any]] = []
     for number, call in enumerate(calls):
         symbol = f"form_{number}"
         dispatcher = compiled(call.kernel.py_func, is_kept=False, **call.kernel.targetoptions)
@@ -162,7 +161,7 @@ def build(calls: Calls, path: Path, sources: str) -> None:
         _keep_only(code, {form.fndesc.llvm_func_name})
         _require_nothing_strange(code, call.kernel.name)
         whole.link_in(code)
-        shim = _Shim(symbol, form)
+        shim = Shim(symbol, form, call.only_read, dtypes)
         whole.link_in(llvm.parse_assembly(str(shim.module)))
         entries.append(
             {
@@ -172,86 +171,17 @@ def build(calls: Calls, path: Path, sources: str) -> None:
                 "takes": shim.takes,
                 "gives": shim.gives,
                 "result": _result(form.signature.return_type),
-                "onlyRead": sorted(call.only_read),
             }
         )
-    whole.link_in(llvm.parse_assembly(_list_of({"sources": sources, "forms": entries})))
-    _keep_only(whole, {LIST, RELEASE, *(str(entry["symbol"]) for entry in entries)})
+    content = {
+        "sources": sources,
+        "dtypes": list(map(description_of, dtypes)),
+        "forms": entries,
+    }
+    whole.link_in(llvm.parse_assembly(_list_of(content)))
+    whole.link_in(llvm.parse_assembly(_table_of(len(dtypes))))
+    _keep_only(whole, {LIST, RELEASE, DTYPES, *(str(entry["symbol"]) for entry in entries)})
     _link(_object_code(whole), path)
-
-
-class _Shim:
-    """A function that takes slots, calls a form and leaves its result in slots.
-
-    ``takes`` and ``gives`` are the slots' codes for ``struct``.
-    """
-
-    def __init__(self, symbol: str, form: Any) -> None:
-        convention = form.target_context.call_conv
-        own = convention.get_function_type(form.fndesc.restype, form.fndesc.argtypes)
-        self.module = ir.Module(symbol)
-        target = ir.Function(self.module, own, form.fndesc.llvm_func_name)
-        slots = _SLOT.as_pointer()
-        shim = ir.Function(self.module, ir.FunctionType(_STATUS, [slots, slots]), symbol)
-        self._builder = ir.IRBuilder(shim.append_basic_block())
-        self._result = shim.args[1]
-        result_type = own.args[0].pointee
-        result = self._builder.alloca(result_type)
-        exception = self._builder.alloca(own.args[1].pointee)
-        arguments = [
-            self._taken(shim.args[0], place, kind) for place, kind in enumerate(own.args[2:])
-        ]
-        self.takes = "".join(map(_code, own.args[2:]))
-        status = self._builder.call(target, [result, exception, *arguments])
-        failed = self._builder.icmp_signed("!=", status, ir.Constant(_STATUS, 0))
-        with self._builder.if_else(failed) as (then, otherwise):
-            with then:
-                self._tell(self._builder.load(exception))
-            with otherwise:
-                self.gives = "".join(self._leave(self._builder.load(result), result_type))
-        self._builder.ret(status)
-
-    def _taken(self, slots: Any, place: int, kind: Any) -> Any:
-        """The argument in one slot."""
-        build = self._builder
-        address = build.gep(slots, [_SLOT(place)])
-        if isinstance(kind, ir.IntType):
-            value = build.load(address)
-            return value if kind.width == _SLOT.width else build.trunc(value, kind)
-        return build.load(build.bitcast(address, kind.as_pointer()))
-
-    def _tell(self, exception: Any) -> None:
-        """Leave where the pickled exception is, and its length."""
-        build = self._builder
-        for place, kind in enumerate((_POINTER, _STATUS)):
-            member = build.load(build.gep(exception, [_STATUS(0), _STATUS(place)], inbounds=True))
-            widen = build.ptrtoint if kind is _POINTER else build.zext
-            build.store(widen(member, _SLOT), build.gep(self._result, [_SLOT(place)]))
-
-    def _leave(self, value: Any, kind: Any, start: int = 0) -> list[str]:
-        """Leave a result in slots from ``start`` on; the codes of those it took."""
-        build = self._builder
-        if isinstance(kind, ir.LiteralStructType | ir.ArrayType):
-            codes: list[str] = []
-            members = (
-                kind.elements
-                if isinstance(kind, ir.LiteralStructType)
-                else ([kind.element] * kind.count)
-            )
-            for place, member in enumerate(members):
-                codes += self._leave(build.extract_value(value, place), member, start + len(codes))
-            return codes
-        address = build.gep(self._result, [_SLOT(start)])
-        if isinstance(kind, ir.IntType):
-            wide = value if kind.width == _SLOT.width else build.zext(value, _SLOT)
-            build.store(wide, address)
-        else:
-            build.store(value, build.bitcast(address, kind.as_pointer()))
-        return [_code(kind)]
-
-
-def _code(kind: Any) -> str:
-    return "d" if isinstance(kind, ir.DoubleType) else "q"
 
 
 def _result(kind: Any) -> Any:
@@ -259,8 +189,7 @@ def _result(kind: Any) -> Any:
     if isinstance(kind, types.NoneType):
         return None
     if isinstance(kind, types.Array):
-        dtype = as_dtype(kind.dtype)
-        return {"array": dtype.descr if dtype.names else dtype.str, "dimensions": kind.ndim}
+        return {"array": description_of(as_dtype(kind.dtype)), "dimensions": kind.ndim}
     if isinstance(kind, types.BaseTuple):
         of = kind.instance_class if isinstance(kind, types.NamedTuple) else None
         name = None if of is None else f"{of.__module__}:{of.__qualname__}"
@@ -278,6 +207,14 @@ def _list_of(content: dict[str, Any]) -> str:
     constant = ir.GlobalVariable(module, ir.ArrayType(ir.IntType(8), len(text)), LIST)
     constant.global_constant = True
     constant.initializer = ir.Constant(constant.value_type, text)
+    return str(module)
+
+
+def _table_of(dtypes: int) -> str:
+    """Room for the addresses of the types of items, which the loading process knows."""
+    module = ir.Module(DTYPES)
+    table = ir.GlobalVariable(module, ir.ArrayType(ir.IntType(64), dtypes), DTYPES)
+    table.initializer = ir.Constant(table.value_type, None)
     return str(module)
 
 

@@ -12,17 +12,30 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, update_wrapper
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from engine.kernel_code.slots import kind_of, read, write
+from engine.kernel_code.slots import (
+    arrays_are_as_expected,
+    dtype_name,
+    dtype_of,
+    kind_of,
+    read,
+    write,
+)
 
-#: Names in a library: its list of forms, and what gives back an array's memory.
-LIST, RELEASE = "engine_kernels", "engine_release"
-#: What a form's function answers when all is well; otherwise its first slot tells the exception.
-OK = 0
+#: Names in a library: its list of forms, what gives back an array's memory, and the table of the
+#: types of items that it looks for in arrays.
+LIST, RELEASE, DTYPES = "engine_kernels", "engine_release", "engine_dtypes"
+#: What a form's function answers when all is well, and to an array that it was not made for;
+#: otherwise its first slot tells the exception.
+OK, MISFIT = 0, -1000
 _MISSING = object()
+#: Arguments of these types go into slots as they are, or by their address.
+_PLAIN = frozenset({np.ndarray, float, int, bool, np.float64, np.int64})
 
 
 class Form:
@@ -37,20 +50,22 @@ class Form:
         self._gives = struct.Struct(f"={entry['gives']}")
         self._space = ctypes.c_char * max(self._gives.size, 16)
         self._result = entry["result"]
-        self._only_read = frozenset(entry["onlyRead"])
 
-    def call(self, arguments: Sequence[Any]) -> Any:
-        """The kernel's result, or ``_MISSING`` if it might write to what must not be written."""
-        slots: list[Any] = []
-        arrays: list[NDArray[Any]] = []
-        write(arguments, slots, arrays)
-        for place, array in enumerate(arrays):
-            if not array.flags.writeable and place not in self._only_read:
-                return _MISSING
+    def call(self, slots: Sequence[Any]) -> Any:
+        """The kernel's result, or ``_MISSING`` if it was not made for one of the arrays.
+
+        Args:
+            slots: numbers, and addresses of arrays that the caller keeps alive.
+        """
         space = self._space()
-        if self._code(self._takes.pack(*slots), space) != OK:
-            raise _exception(space)
-        return read(self._result, iter(self._gives.unpack_from(space)), self._release)
+        status = self._code(self._takes.pack(*slots), space)
+        if status == OK:
+            if self._result is None:
+                return None
+            return read(self._result, iter(self._gives.unpack_from(space)), self._release)
+        if status == MISFIT:
+            return _MISSING
+        raise _exception(space)
 
 
 def _exception(space: Any) -> BaseException:
@@ -62,10 +77,18 @@ def _exception(space: Any) -> BaseException:
 
 
 class Library:
-    """The forms of all kernels, by the kernel's name; ``missed`` counts calls that had none."""
+    """The forms of all kernels, by the kernel's name; ``missed`` counts calls that had none.
 
-    def __init__(self, forms: Mapping[str, Mapping[tuple[str, ...], Form]]) -> None:
+    ``dtypes`` are the types of items that its arrays may have, by their names.
+    """
+
+    def __init__(
+        self,
+        forms: Mapping[str, Mapping[tuple[str, ...], Form]],
+        dtypes: Mapping[str, np.dtype[Any]] = MappingProxyType({}),
+    ) -> None:
         self._forms = forms
+        self.dtypes = dtypes
         self.missed: Counter[str] = Counter()
         self.on_miss: Callable[[PreparedKernel, Sequence[Any]], None] | None = None
 
@@ -82,6 +105,8 @@ class Library:
 def load(path: Path, sources: str) -> Library | None:
     """The library of a file; None where there is none, or one that was made of other sources.
 
+    None, too, where arrays do not look as its code expects them.
+
     Raises:
         OSError: it is no library that this machine can load.
     """
@@ -89,8 +114,11 @@ def load(path: Path, sources: str) -> Library | None:
         return None
     code = ctypes.CDLL(str(path))
     content = json.loads(ctypes.string_at(ctypes.addressof(ctypes.c_char.in_dll(code, LIST))))
-    if content["sources"] != sources:
+    if content["sources"] != sources or not arrays_are_as_expected():
         return None
+    dtypes = [dtype_of(description) for description in content["dtypes"]]
+    table = (ctypes.c_ssize_t * len(dtypes)).in_dll(code, DTYPES)
+    table[:] = [id(dtype) for dtype in dtypes]
     release = getattr(code, RELEASE)
     release.argtypes = (ctypes.c_void_p,)
     release.restype = None
@@ -98,7 +126,7 @@ def load(path: Path, sources: str) -> Library | None:
     for entry in content["forms"]:
         form = Form(entry, getattr(code, entry["symbol"]), release)
         forms.setdefault(entry["kernel"], {})[tuple(entry["kinds"])] = form
-    return Library(forms)
+    return Library(forms, {dtype_name(dtype): dtype for dtype in dtypes})
 
 
 class PreparedKernel:
@@ -117,12 +145,31 @@ class PreparedKernel:
         self.name = f"{function.__module__}.{function.__qualname__}"
         self._library = library
         self._forms = library.forms_of(self.name)
+        #: By the arguments' Python types the form that they asked for last. It looks for itself
+        #: whether it was made for their arrays.
+        self._usual: dict[tuple[type, ...], Form] = {}
 
     def __call__(self, *arguments: Any) -> Any:
+        kinds = tuple(map(type, arguments))
+        form = self._usual.get(kinds)
+        if form is not None:
+            slots = [id(one) if type(one) is np.ndarray else one for one in arguments]
+            result = form.call(slots)
+            if result is not _MISSING:
+                return result
+        return self._sought(kinds, arguments)
+
+    def _sought(self, kinds: tuple[type, ...], arguments: Sequence[Any]) -> Any:
+        """The result of the form that all of the arguments' properties ask for."""
         form = self._forms.get(tuple(map(kind_of, arguments)))
         if form is not None:
-            result = form.call(arguments)
+            slots: list[Any] = []
+            arrays: list[NDArray[Any]] = []
+            write(arguments, slots, arrays, self._library.dtypes)
+            result = form.call(slots)
             if result is not _MISSING:
+                if _PLAIN.issuperset(kinds):
+                    self._usual[kinds] = form
                 return result
         self._library.miss(self, arguments)
         return self.dispatcher(*arguments)

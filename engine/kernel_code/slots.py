@@ -1,11 +1,14 @@
 """Arguments and results of a kernel as rows of eight-byte slots, which is how a library takes them.
 
-A number is one slot. An array is what numba hands around for one: two owners (none here: the
-caller keeps its arrays alive), the number of items, the size of one, the address, then its shape
-and its strides. A tuple is its members in a row.
+A number is one slot. An array is one slot too, the address of the array object, in which the
+library finds all that it needs; the caller keeps its arrays alive. A tuple is its members in a row.
+
+An array that a kernel gives back is what numba hands around for one: two owners, the number of
+items, the size of one, the address, then its shape and its strides.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import ctypes
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib import import_module
 from typing import Any
@@ -22,7 +25,45 @@ _NUMBERS: dict[type, str] = {
     bool: "?",
     np.bool_: "?",
 }
-_ALIGNED, _C_ORDER, _FORTRAN_ORDER = 0x100, 0x1, 0x2
+_ALIGNED, _WRITEABLE, _C_ORDER, _FORTRAN_ORDER = 0x100, 0x400, 0x1, 0x2
+#: Where an array object keeps what is told of it (numpy's ``PyArrayObject_fields``, which any
+#: extension may read).
+DATA, NDIM, DIMENSIONS, STRIDES, DTYPE, FLAGS = 16, 24, 32, 40, 56, 64
+
+
+def arrays_are_as_expected() -> bool:
+    """Whether an array of this Python and this numpy has its parts in those places."""
+    probe = np.empty((2, 4))[:, ::2]
+    if type(probe).__basicsize__ < FLAGS + ctypes.sizeof(ctypes.c_int):
+        return False
+
+    def found(kind: Any, offset: int) -> Any:
+        return kind.from_address(id(probe) + offset)
+
+    numbers = (
+        found(ctypes.c_ssize_t, DATA).value == probe.ctypes.data,
+        found(ctypes.c_int, NDIM).value == probe.ndim,
+        found(ctypes.c_ssize_t, DTYPE).value == id(probe.dtype),
+        found(ctypes.c_int, FLAGS).value == probe.flags.num,
+    )
+    if not all(numbers):
+        return False
+    pair = ctypes.POINTER(ctypes.c_ssize_t)
+    shape, strides = found(pair, DIMENSIONS), found(pair, STRIDES)
+    return (*shape[:2], *strides[:2]) == (*probe.shape, *probe.strides)
+
+
+def flags_of(layout: str, *, must_be_writeable: bool) -> tuple[int, int]:
+    """Which flags to look at, and what they must be, for an array that ``kind_of`` calls so.
+
+    Args:
+        layout: ``C``, ``F`` (but not ``C``, too) or ``A``, neither of them.
+    """
+    kept = _ALIGNED | (_WRITEABLE if must_be_writeable else 0)
+    if layout == "C":
+        return kept | _C_ORDER, kept | _C_ORDER
+    order = _FORTRAN_ORDER if layout == "F" else 0
+    return kept | _C_ORDER | _FORTRAN_ORDER, kept | order
 
 
 def kind_of(value: Any) -> str:
@@ -35,26 +76,35 @@ def kind_of(value: Any) -> str:
         if not flags & _ALIGNED:
             return "unaligned"
         order = "C" if flags & _C_ORDER else "F" if flags & _FORTRAN_ORDER else "A"
-        return f"{_dtype_name(value.dtype)}{value.ndim}{order}"
+        return f"{dtype_name(value.dtype)}{value.ndim}{order}"
     if isinstance(value, tuple):
         return f"{type(value).__name__}({','.join(map(kind_of, value))})"
     return type(value).__qualname__
 
 
 @lru_cache(maxsize=256)
-def _dtype_name(dtype: np.dtype[Any]) -> str:
+def dtype_name(dtype: np.dtype[Any]) -> str:
+    """The same for all descriptions of one type of items."""
     return str(dtype.descr) if dtype.names else dtype.str
 
 
-def write(values: Sequence[Any], slots: list[Any], arrays: list[NDArray[Any]]) -> None:
-    """Append the slots of some arguments, and the arrays among them in their order."""
+def write(
+    values: Sequence[Any],
+    slots: list[Any],
+    arrays: list[NDArray[Any]],
+    dtypes: Mapping[str, np.dtype[Any]],
+) -> None:
+    """Append the slots of some arguments, and to ``arrays`` what they are the addresses of.
+
+    ``dtypes``: the library's own description of each type of items, by its name; an array may have
+    come with another one that says the same.
+    """
     for value in values:
         if isinstance(value, np.ndarray):
-            address = value.__array_interface__["data"][0]
-            slots += (0, 0, value.size, value.itemsize, address, *value.shape, *value.strides)
-            arrays.append(value)
+            arrays.append(value.view(dtypes[dtype_name(value.dtype)], np.ndarray))
+            slots.append(id(arrays[-1]))
         elif isinstance(value, tuple):
-            write(value, slots, arrays)
+            write(value, slots, arrays, dtypes)
         else:
             slots.append(bool(value) if isinstance(value, np.bool_) else value)
 
@@ -97,7 +147,7 @@ def read(result: Any, slots: Iterator[Any], release: Release) -> Any:
     owner, _, _, _, address = (next(slots) for _ in range(5))
     shape = tuple(next(slots) for _ in range(result["dimensions"]))
     strides = tuple(next(slots) for _ in range(result["dimensions"]))
-    dtype = _dtype(result["array"])
+    dtype = dtype_of(result["array"])
     interface = {
         "version": 3,
         "data": (address, False),
@@ -109,7 +159,19 @@ def read(result: Any, slots: Iterator[Any], release: Release) -> Any:
     return np.asarray(_Memory(interface, owner, release))
 
 
-def _dtype(description: Any) -> np.dtype[Any]:
+def description_of(dtype: np.dtype[Any]) -> Any:
+    """What JSON keeps of a type of items, for ``dtype_of``."""
+    return dtype.descr if dtype.names else dtype.str
+
+
+def dtype_of(description: Any) -> np.dtype[Any]:
+    """A type of items as a library's list has it, the same object every time."""
     if isinstance(description, str):
-        return np.dtype(description)
-    return np.dtype([(name, code) for name, code in description])
+        return _first_of(np.dtype(description))
+    return _first_of(np.dtype([(name, code) for name, code in description]))
+
+
+@lru_cache(maxsize=256)
+def _first_of(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The first of all that say the same: a library knows it by its address."""
+    return dtype

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from engine.kernel_code import building
+from engine.kernel_code import building, slots
 from engine.kernel_code.building import Calls, build
 from engine.kernel_code.compiled import compiled
 from engine.kernel_code.prepared import Library, PreparedKernel, load
@@ -209,6 +209,80 @@ def test_an_array_that_must_not_be_written_is_only_taken_where_numba_has_taken_o
 
     assert kept.tolist() == VALUES.tolist()
     assert library.missed.total() == 1
+
+
+def test_an_array_is_taken_whoever_described_its_items(library: Library) -> None:
+    """Descriptions that say the same may be different objects."""
+    described = np.dtype(np.longlong if np.dtype(np.int64).char == "l" else np.int_)
+    flag, counts = np.zeros(1, described), np.zeros(8, described)
+    assert described == np.int64
+    assert described is not np.dtype(np.int64)
+
+    assert PreparedKernel(spin, library, {})(flag, counts, 3) == 3
+    assert counts.sum() == 3
+    assert library.missed == {}
+
+
+def test_a_kind_of_array_of_its_own_is_taken_for_an_array(library: Library, tmp_path: Path) -> None:
+    mapped = np.memmap(tmp_path / "values", np.float64, "w+", shape=VALUES.shape)
+    mapped[:] = VALUES
+
+    assert PreparedKernel(pair, library, {})(mapped) == (4, 1.5)
+    assert library.missed == {}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        np.array([1, 2]),
+        np.array([1.0, 2.0], np.float32),
+        np.array([1.0, 2.0], ">f8"),
+        np.ones((2, 2)),
+        np.arange(6.0)[::2],
+        read_only(np.arange(4.0)),
+    ],
+    ids=["items", "width", "byte order", "dimensions", "order", "must not be written"],
+)
+def test_a_form_refuses_an_array_that_it_was_not_made_for(
+    library: Library, other: NDArray[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The form is the usual one for arrays by then, and has to look for itself."""
+    kernel = PreparedKernel(nothing, library, {})
+    values = VALUES.copy()
+    kernel(values)
+    kernel(values)
+    assert values.tolist() == (VALUES + 2.0).tolist()
+    before = other.copy()
+    left_to_numba: list[Any] = []
+    monkeypatch.setattr(kernel, "dispatcher", left_to_numba.append)
+
+    kernel(other)
+
+    assert len(left_to_numba) == 1
+    assert left_to_numba[0] is other
+    assert library.missed.total() == 1
+    assert other.tolist() == before.tolist()
+
+
+def test_forms_for_arrays_of_several_orders_take_turns(library: Library) -> None:
+    kernel = PreparedKernel(total, library, {})
+    expected = [compiled(total, is_kept=False)(grid) for grid in (GRID, GRID.T, GRID[:, ::2])]
+
+    for _ in range(3):
+        assert [kernel(grid) for grid in (GRID, GRID.T, GRID[:, ::2])] == expected
+    assert library.missed == {}
+
+
+def test_where_arrays_look_otherwise_there_is_no_library(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert slots.arrays_are_as_expected()
+    for place in ("DATA", "NDIM", "DIMENSIONS", "STRIDES", "DTYPE", "FLAGS"):
+        with monkeypatch.context() as elsewhere:
+            elsewhere.setattr(slots, place, slots.DTYPE if place != "DTYPE" else slots.DATA)
+            assert not slots.arrays_are_as_expected()
+            assert load(path, "these sources") is None
+    assert load(path, "these sources") is not None
 
 
 def test_an_array_of_odd_alignment_is_left_to_numba(library: Library) -> None:
