@@ -37,10 +37,9 @@ def describe(
 
     ``times`` and ``regimes`` have one value a bar of the run.
     """
-    dates = times // DAY
     return CycleColumns(
         cycles.end_equity / cycles.start_equity - 1.0,
-        dates[cycles.end_index] - dates[cycles.start_index],
+        times[cycles.end_index] // DAY - times[cycles.start_index] // DAY,
         dominant_regimes(regimes, cycles.start_index, cycles.end_index),
     )
 

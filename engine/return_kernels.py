@@ -103,8 +103,7 @@ def moments(returns: NDArray[np.float64]) -> tuple[float, float, float, float]:
             shifted += distance
             block_squares += distance * distance
             growth *= 1.0 + value
-            if value < 0.0:
-                losses += value * value
+            losses += value * value if value < 0.0 else 0.0
         if some > 0:
             block_total, block_squares = block_spread(shifted, block_squares, zeros, some, pivot)
             squares = merged_squares(count, total, squares, some, block_total, block_squares)
@@ -122,10 +121,10 @@ def gains_and_losses(values: NDArray[np.float64]) -> tuple[float, float]:
     gains = 0.0
     losses = 0.0
     for i in range(len(values)):
-        if values[i] > 0.0:
-            gains += values[i]
-        elif values[i] < 0.0:
-            losses -= values[i]
+        value = values[i]
+        # Nothing is added rather than left out: nobody could foresee the sign of a return.
+        gains += value if value > 0.0 else 0.0
+        losses -= value if value < 0.0 else 0.0
     return gains, losses
 
 

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engine.annualization import bars_per_year, trades_around_the_clock
@@ -77,3 +79,17 @@ def test_saturday_begins_and_ends_in_utc() -> None:
 
 def test_saturdays_before_1970_are_saturdays() -> None:
     assert trades_around_the_clock(np.full(20, SATURDAY - 5000 * 7 * DAY))
+
+
+@settings(deadline=None)
+@given(
+    hours=st.lists(st.integers(-2_000_000, 2_000_000), min_size=14, max_size=60),
+    near=st.booleans(),
+    is_sorted=st.booleans(),
+)
+def test_saturdays_are_counted_bar_by_bar(hours: list[int], near: bool, is_sorted: bool) -> None:
+    """Whether neighbours share their days or not, and in whatever order they come."""
+    chosen = [hour % 200 for hour in hours] if near else hours
+    times = np.array(sorted(chosen) if is_sorted else chosen) * TIMEFRAMES["1h"]
+    saturdays = sum(time // DAY % 7 == SATURDAY // DAY % 7 for time in times.tolist())
+    assert trades_around_the_clock(times) == (saturdays * 20 > len(times))

@@ -107,6 +107,32 @@ def test_gains_and_losses_are_summed_apart() -> None:
     assert gains_and_losses(np.array([], dtype=np.float64)) == (0.0, 0.0)
 
 
+@settings(deadline=None)
+@given(values=st.lists(st.floats(width=16), max_size=40))
+def test_each_sign_is_summed_in_its_order_and_what_is_no_number_left_out(
+    values: list[float],
+) -> None:
+    gains = losses = 0.0
+    for value in values:
+        if value > 0.0:
+            gains += value
+        elif value < 0.0:
+            losses -= value
+    assert gains_and_losses(np.array(values)) == (gains, losses)
+
+
+@settings(deadline=None)
+@given(values=st.lists(st.floats(-0.9, 0.9) | st.just(NAN), max_size=2 * BLOCK // 100))
+def test_the_mean_squared_loss_is_summed_from_first_to_last(values: list[float]) -> None:
+    losses = 0.0
+    for value in values:
+        if value < 0.0:
+            losses += value * value
+    counted = sum(not math.isnan(value) for value in values)
+    _, _, downside, _ = moments(np.array(values))
+    assert downside == losses / counted if counted else math.isnan(downside)
+
+
 def test_sums_run_from_first_to_last() -> None:
     assert sum_of(np.array([1e16, 1.0, -1e16])) == 0.0
     assert sum_of(np.array([1e16, -1e16, 1.0])) == 1.0
