@@ -3,6 +3,7 @@
 from functools import cached_property
 
 from engine.config import BacktestConfig
+from engine.preset_parameters import SIGNAL_PARAMETERS
 from engine.signal_strategies import fill_rules, sides_of
 from engine.sweeps import accounts as at
 
@@ -15,6 +16,7 @@ class Frame:
 
     def __init__(self, config: BacktestConfig) -> None:
         self.config = config
+        self.trades_on_signals = config.strategy_id in SIGNAL_PARAMETERS
 
     @cached_property
     def sides(self) -> tuple[bool, bool]:

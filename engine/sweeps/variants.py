@@ -4,14 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from engine.errors import Stopped
-from engine.portfolio_parameters import PortfolioParameters
 from engine.sweeps import tiles
 from engine.sweeps.blocks import RowBlock
+from engine.sweeps.frames import Frame
 from engine.sweeps.one_by_one import run_variant
 from engine.sweeps.rows import SweepRow, Variant, failure
-from engine.sweeps.shared import Shared
+from engine.sweeps.shared import Data, Shared
 from engine.sweeps.tiles import TileBatch
-from engine.wheel_parameters import WheelParameters
 
 #: Variants that one thread takes at a time and runs one after the other.
 BATCH = 16
@@ -59,6 +58,7 @@ class Batcher:
         self._tiled: dict[int, TileBatch] = {}
         self._waiting = 0
         self._others: list[Variant] = []
+        self._frame: Frame | None = None
 
     def add(self, variant: Variant) -> list[Batch | TileBatch]:
         """Take a variant, and give what is full.
@@ -66,10 +66,10 @@ class Batcher:
         Raises:
             DataError: there are no candles for it, or they cannot be used.
         """
-        if isinstance(variant.parameters, WheelParameters | PortfolioParameters):
+        if not variant.frame.trades_on_signals:
             self._others.append(variant)
             return [self._take_others()] if len(self._others) >= min(BATCH, self._most) else []
-        data = self._shared.data_of(variant.frame.config)
+        data = self._data_of(variant.frame)
         full: list[Batch | TileBatch] = []
         batch = self._tiled.get(data.token)
         if batch is None or not batch.takes(variant):
@@ -84,6 +84,13 @@ class Batcher:
         elif self._waiting >= tiles.BATCH_VARIANTS:
             full += self.rest()
         return full
+
+    def _data_of(self, frame: Frame) -> Data:
+        """The bars of a frame, which are often those of the last variant."""
+        if self._frame is not frame:
+            self._data = self._shared.data_of(frame.config)
+            self._frame = frame
+        return self._data
 
     def rest(self) -> list[Batch | TileBatch]:
         """What there is, full or not."""
