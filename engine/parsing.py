@@ -171,13 +171,15 @@ def _with_sleeves(
         if not isinstance(own, Mapping):
             continue
         inherited = {key: raw[key] for key in INHERITED if key in raw}
-        weight = sleeve.weight if sleeve else 1.0
-        merged = {**inherited, **own, "startingCapital": weight * capital}
+        share = (sleeve.weight if sleeve else 1.0) * capital
+        # One of its own is not used, but a wrong one is a mistake like any other.
+        merged = {**inherited, "startingCapital": share, **own}
         config, found = _parse(merged, f"{prefix}.config")
         named = {f"{prefix}.config.{problem.path}" for problem in known}
         problems += [problem for problem in found if problem.path not in named]
-        if config is not None:
-            sleeves.append(Sleeve.model_construct(weight=weight, config=config))
+        if config is not None and sleeve is not None:
+            funded = config.model_copy(update={"starting_capital": share})
+            sleeves.append(Sleeve.model_construct(weight=sleeve.weight, config=funded))
     total = math.fsum(sleeve.weight for sleeve in sleeves)
     if not problems and total > 1.0 + WEIGHT_TOLERANCE:
         expected = "weights that add up to at most 1"

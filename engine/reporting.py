@@ -259,4 +259,5 @@ def _bounded(notes: Sequence[str]) -> list[str]:
     if len(notes) <= MAX_NOTES:
         return list(notes)
     rest = len(notes) - MAX_NOTES
-    return [*notes[:MAX_NOTES], f"{rest} more notes are left out."]
+    left_out = "1 more note is" if rest == 1 else f"{rest} more notes are"
+    return [*notes[:MAX_NOTES], f"{left_out} left out."]

@@ -341,6 +341,14 @@ def test_a_price_path_is_inherited() -> None:
         (portfolio(sleeve(symbol="..")), "parameters.sleeves.0.config.symbol"),
         (portfolio(sleeve(foo=1)), "parameters.sleeves.0.config.foo"),
         (
+            portfolio(sleeve(startingCapital=0)),
+            "parameters.sleeves.0.config.startingCapital",
+        ),
+        (
+            portfolio(sleeve(), sleeve(startingCapital="100")),
+            "parameters.sleeves.1.config.startingCapital",
+        ),
+        (
             portfolio(sleeve(strategy="rsi", parameters={"period": 0})),
             "parameters.sleeves.0.config.parameters.period",
         ),
