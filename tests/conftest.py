@@ -7,10 +7,17 @@ database for each test, so nothing is ever cleaned up.
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.emulators import FirestoreEmulator, PubSubEmulator
 from tests.support.postgres import PostgresServer
 from tests.support.storage import StorageEmulator
+
+# How long an example takes says something of the machine, and of what is compiled for the first.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

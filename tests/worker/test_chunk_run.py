@@ -18,6 +18,7 @@ from tests.support.markets import config, walk
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.random_variants import random_signal_variants
 from tests.support.random_wheels import random_parameters
+from tests.support.stack import eventually
 from worker.jobs.bundle import Bundle, KeepResults
 from worker.jobs.errors import ErrorCode, JobFailure, StoreUnavailable
 from worker.jobs.job import Job
@@ -29,6 +30,7 @@ from worker.services.bundles.chunk_run import ChunkRun
 from worker.services.bundles.chunk_work import ROWS_SHARE, Told
 from worker.services.bundles.variant_lists import store_variants
 from worker.services.cancelling import cancel
+from worker.services.lease_keeper import PROGRESS_SECONDS
 from worker.services.run_job import RunLimits
 
 #: The clock of these tests ticks whenever it is asked.
@@ -364,14 +366,10 @@ def test_progress_is_told_on_the_way(tmp_path: Path) -> None:
 
 
 def wait_for_progress(workshop: Workshop, job_id: str) -> float:
-    """What the first beat that tells of any says."""
-    for _ in range(4_000):
-        workshop.clock.advance(1)
-        progress = workshop.job(job_id).progress
-        if progress:
-            return progress
-        threading.Event().wait(0.005)
-    return 0.0
+    """What the first beat that tells of any says: it is due once, and the lease stays young."""
+    workshop.clock.advance(PROGRESS_SECONDS)
+    eventually(lambda: workshop.job(job_id).progress > 0, "a beat told the progress")
+    return workshop.job(job_id).progress
 
 
 def test_a_bucket_that_is_away_fails_the_chunk_and_not_its_variants(

@@ -8,6 +8,7 @@ import pytest
 import engine
 from tests.support.jobs import a_result, read
 from tests.support.patience import PATIENCE_SECONDS
+from tests.support.stack import eventually
 from tests.support.workers import (
     ScriptedResult,
     WorkerParts,
@@ -381,11 +382,7 @@ def test_progress_reaches_the_document_in_mid_run() -> None:
     def script(on_progress: Any, _: Any) -> ScriptedResult:
         on_progress(0.5)
         parts.clock.advance(2)
-        waited = threading.Event()
-        for _attempt in range(400):
-            if parts.job().progress:
-                break
-            waited.wait(0.01)
+        eventually(lambda: parts.job().progress > 0, "a beat told the progress")
         seen.append(parts.job().progress)
         return ScriptedResult()
 
