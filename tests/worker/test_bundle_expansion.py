@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -303,10 +304,22 @@ class TestTheSweep:
         house.create("a1")
         house.create("b1")
         raise_at("a", StoreUnavailable("no answer"), house, monkeypatch)
+        monkeypatch.setattr(house.store, "ping", Mock(side_effect=StoreUnavailable("no answer")))
         with pytest.raises(StoreUnavailable):
             house.swept()
+        assert house.bundle("b1").expansion_tries == 0
         assert house.swept() == {"unexpanded_bundles": 1}
         assert house.bundle("b1").status is JobStatus.RUNNING
+
+    def test_a_bundle_whose_variants_are_out_of_reach_is_passed_over(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for bundle_id in ("a1", "a2", "b1"):
+            house.create(bundle_id)
+        raise_at("a", StoreUnavailable("no bucket"), house, monkeypatch)
+        assert house.swept() == {"unexpanded_bundles": 1}
+        assert house.bundle("b1").status is JobStatus.RUNNING
+        assert [house.bundle(name).expansion_tries for name in ("a1", "a2")] == [1, 1]
 
     @pytest.mark.parametrize("error", [ValueError("bug"), StoreUnavailable("no answer"), Killed()])
     def test_neither_does_the_sweep_of_another_process_come_to_it_first(
@@ -321,7 +334,7 @@ class TestTheSweep:
         house.create("a1")
         house.create("b1")
         raise_at("a", error, house, monkeypatch)
-        with suppress(StoreUnavailable, Killed):
+        with suppress(Killed):
             house.sweep.run()
         successor = open_house(store, tmp_path)
         raise_at("a", error, successor, monkeypatch)

@@ -17,6 +17,7 @@ from tests.support.control import CONFIG
 from worker.adapters.memory import MemoryJobStore
 from worker.jobs.bundle import BundleChange, BundleSnapshot
 from worker.jobs.errors import (
+    BucketUnavailable,
     Conflict,
     ErrorCode,
     IllegalTransition,
@@ -24,9 +25,10 @@ from worker.jobs.errors import (
     RecordRefused,
     StoreUnavailable,
 )
-from worker.jobs.job import Job, JobChange
+from worker.jobs.job import Artifact, Job, JobChange
 from worker.jobs.states import JobStatus
 from worker.services.replaying import Replaying
+from worker.services.sweep.bundles import PASSED_OVER_AT_ONCE
 
 
 class Troubled(MemoryJobStore):
@@ -367,6 +369,66 @@ class TestTheEnd:
         with pytest.raises(StoreUnavailable, match="faster"):
             house.services.bundle_progress.update("b1")
         assert house.swept() == {"running_bundles": 1}
+
+
+class TestTroubleWithOne:
+    def away_for(self, house: House, prefix: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """Rows of bundles of such ids cannot be read; which of them were asked for."""
+        asked: list[str] = []
+        read = house.artifacts.read
+
+        def read_some(artifact: Artifact) -> bytes:
+            name = artifact.uri.removeprefix(f"{house.artifacts._directory.as_uri()}/")
+            if name.startswith(prefix):
+                asked.append(name.partition("-")[0])
+                raise BucketUnavailable("no answer")
+            return read(artifact)
+
+        monkeypatch.setattr(house.artifacts, "read", read_some)
+        return asked
+
+    def test_a_bundle_whose_rows_are_out_of_reach_is_passed_over(
+        self, house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        for bundle_id in ("a1", "b1"):
+            house.expand(bundle_id)
+            house.work()
+        self.away_for(house, "a", monkeypatch)
+        assert house.swept() == {"running_bundles": 1}
+        assert house.bundle("a1").status is JobStatus.RUNNING
+        assert house.bundle("b1").status is JobStatus.COMPLETED
+        assert "bundle_delayed" in {getattr(record, "event", "") for record in caplog.records}
+        monkeypatch.undo()
+        assert house.swept() == {"running_bundles": 1}
+        assert house.bundle("a1").status is JobStatus.COMPLETED
+
+    def test_after_some_of_them_the_next_sweep_goes_on(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Each may take half a minute of waiting."""
+        bundles = [f"a{number}" for number in range(PASSED_OVER_AT_ONCE + 1)]
+        for bundle_id in (*bundles, "b1"):
+            house.expand(bundle_id)
+            house.work()
+        asked = self.away_for(house, "a", monkeypatch)
+        with pytest.raises(BucketUnavailable):
+            house.sweep.run()
+        assert sorted(set(asked)) == bundles
+        assert house.bundle("b1").status is JobStatus.RUNNING
+        assert house.swept() == {"running_bundles": 1}
+        assert house.bundle("b1").status is JobStatus.COMPLETED
+
+    def test_a_store_that_is_away_ends_the_sweep_at_once(
+        self, house: House, store: Troubled, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for bundle_id in ("a1", "a2"):
+            house.expand(bundle_id)
+            house.work()
+        monkeypatch.setattr(store, "ping", Mock(side_effect=StoreUnavailable("no answer")))
+        asked = self.away_for(house, "a", monkeypatch)
+        with pytest.raises(StoreUnavailable):
+            house.sweep.run()
+        assert set(asked) == {"a1"}
 
 
 class TestReplays:

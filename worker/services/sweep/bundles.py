@@ -1,10 +1,11 @@
 """Bundles that nobody expanded, and what those that run have come to."""
 
 import logging
+from collections.abc import Callable
 
 from worker.jobs import bundle_transitions
 from worker.jobs.bundle import BundleSnapshot
-from worker.jobs.errors import Conflict, DoorbellUnavailable, RecordRefused
+from worker.jobs.errors import Conflict, DoorbellUnavailable, RecordRefused, StoreUnavailable
 from worker.jobs.states import JobStatus
 from worker.ports import Store
 from worker.services.arrivals import Arrival
@@ -19,6 +20,8 @@ EXPANDED_AT_ONCE = 20
 #: So many times that number are tried in one sweep, should nothing come of the first.
 PAGES_AT_ONCE = 10
 LOOKED_AT = 100
+#: Bundles of which one sweep cannot read what it needs, each of them after some time.
+PASSED_OVER_AT_ONCE = 3
 #: Chunk jobs of one bundle that one sweep stops.
 STOPPED_AT_ONCE = 1_000
 
@@ -39,9 +42,10 @@ class UnexpandedBundles:
 
     def run(self) -> int:
         done = 0
+        expand = _passing_over(self._store, self._expand)
         for _ in range(PAGES_AT_ONCE):
             bundles = self._store.unexpanded_bundles(limit=EXPANDED_AT_ONCE, after=self._last)
-            done += for_each(bundles, self._expand)
+            done += for_each(bundles, expand)
             if len(bundles) < EXPANDED_AT_ONCE:
                 self._last = ""
                 break
@@ -104,10 +108,14 @@ class RunningBundles:
 
     def run(self) -> int:
         bundles = self._store.running_bundles(limit=LOOKED_AT, after=self._last)
-        self._last = bundles[-1] if len(bundles) == LOOKED_AT else ""
-        return for_each(bundles, self._look)
+        done = for_each(bundles, _passing_over(self._store, self._look))
+        if len(bundles) < LOOKED_AT:
+            self._last = ""
+        return done
 
     def _look(self, bundle_id: str) -> int:
+        # Before anything is done: an error that ends this sweep may come again at this bundle.
+        self._last = bundle_id
         seen = self._store.get_bundle(bundle_id)
         if seen is None or seen.bundle.status is not JobStatus.RUNNING:
             return 0
@@ -116,3 +124,28 @@ class RunningBundles:
             stopped = self._cancelling.stop_chunks(bundle_id, limit=STOPPED_AT_ONCE)
         after = self._progress.update(bundle_id)
         return int(stopped > 0 or (after is not None and after.version != seen.version))
+
+
+def _passing_over(store: Store, act: Callable[[str], int]) -> Callable[[str], int]:
+    """``act``, but some of the bundles may be out of reach, as long as the store itself answers:
+    their rows or their variants lie elsewhere.
+    """
+    passed = 0
+
+    def attempt(bundle_id: str) -> int:
+        nonlocal passed
+        try:
+            return act(bundle_id)
+        except StoreUnavailable as error:
+            store.ping()
+            passed += 1
+            if passed > PASSED_OVER_AT_ONCE:
+                raise
+            logger.warning(
+                "a bundle is out of reach: %s",
+                error,
+                extra={"event": "bundle_delayed", "bundle_id": bundle_id},
+            )
+            return 0
+
+    return attempt
