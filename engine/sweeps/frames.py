@@ -3,6 +3,7 @@
 from functools import cached_property
 
 from engine.config import BacktestConfig
+from engine.fills import FillRules
 from engine.preset_parameters import SIGNAL_PARAMETERS
 from engine.signal_strategies import fill_rules, sides_of
 from engine.sweeps import accounts as at
@@ -24,9 +25,13 @@ class Frame:
         return sides_of(self.config)
 
     @cached_property
+    def _fills(self) -> FillRules:
+        return fill_rules(self.config.execution, self.config.max_cycles)
+
+    @cached_property
     def rules(self) -> tuple[float, ...]:
         """Costs, size and levels: the RULE_NUMBERS of an account."""
-        fills = fill_rules(self.config.execution, self.config.max_cycles)
+        fills = self._fills
         numbers = [0.0] * at.RULE_NUMBERS
         numbers[at.R_FEE_RATE] = fills.fee_rate
         numbers[at.R_FEE_PER_TRADE] = fills.fee_per_trade
@@ -40,7 +45,7 @@ class Frame:
     @cached_property
     def choices(self) -> tuple[int, ...]:
         """What is whole of the rules: the RULE_CHOICES of an account, its planes not among them."""
-        fills = fill_rules(self.config.execution, self.config.max_cycles)
+        fills = self._fills
         choices = [0] * at.RULE_CHOICES
         choices[at.R_ON_CLOSE] = int(fills.fill_on_close)
         choices[at.R_SIZING] = int(fills.sizing)

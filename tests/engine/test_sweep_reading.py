@@ -12,9 +12,10 @@ import pytest
 from engine import ConfigError, expand_grid, parse_config
 from engine.limits import MAX_BYTES, MAX_KEYS, structural_problems
 from engine.sweeps import reading
+from engine.sweeps.accounts import R_STOP
 from engine.sweeps.overrides import overridden
 from engine.sweeps.reading import MOST_FRAMES, Reader
-from engine.sweeps.rows import SweepRow
+from engine.sweeps.rows import SweepRow, Variant
 from tests.engine.test_sweep_overrides import random_overrides
 from tests.support.markets import config
 from tests.support.strategy_runs import RUNS
@@ -78,7 +79,9 @@ def test_usual_variants_are_read_as_they_were_alone(name: str) -> None:
     assert_read_alike(RUNS[name], variants + variants)
 
 
-@pytest.mark.parametrize("name", ["smaCross", "at the close", "rules", "wheel", "portfolio"])
+@pytest.mark.parametrize(
+    "name", ["smaCross", "amounts of money", "at the close", "rules", "wheel", "portfolio"]
+)
 def test_strange_variants_are_read_as_they_were_alone(name: str) -> None:
     chance = random.Random(name)
     variants = [strange_overrides(chance) for _ in range(400)]
@@ -146,10 +149,47 @@ def test_each_combination_of_the_other_paths_is_read_whole_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seen = wholes(monkeypatch)
-    stops = [None, 0.1, 0.2, 1, 1.0]
-    grid = expand_grid({"parameters.fast": [2, 3, 4], "execution.stopLoss": stops})
-    read_in_turn(config(), grid)
-    assert len(seen) == len(stops)
+    money = [100, 100.0, 200, 0.5]
+    grid = expand_grid({"parameters.fast": [2, 3, 4], "startingCapital": money, "maxCycles": [0]})
+    assert len(set(read_in_turn(config(), grid))) == 9
+    assert len(seen) == len(money)
+
+
+def test_of_stops_only_the_execution_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = wholes(monkeypatch)
+    axes = {"execution.stopLoss": [None, 0.1, 1, 1.0], "execution.feeRate": [0.0, 0.01]}
+    base = config(execution={"takeProfit": 0.3, "sizing": {"type": "units", "value": 3}})
+    found = read_in_turn(base, expand_grid(axes))
+    assert len(set(found)) == 6
+    assert len(seen) == 1
+    assert found == [read_whole(base, one) for one in expand_grid(axes)]
+
+
+@pytest.mark.parametrize("strategy", ["wheel", "portfolio"])
+def test_where_an_execution_may_be_refused_the_whole_is_read(
+    monkeypatch: pytest.MonkeyPatch, strategy: str
+) -> None:
+    seen = wholes(monkeypatch)
+    variants = [{"execution.feeRate": rate} for rate in (0.0, 0.01, 0.02)]
+    assert_read_alike(RUNS[strategy], variants)
+    assert len(seen) == len(variants)
+
+
+def test_variants_with_the_same_rest_share_what_follows_from_it() -> None:
+    reader = Reader(config())
+    changes: list[dict[str, Any]] = [
+        {"parameters.fast": 3, "execution.stopLoss": 0.1},
+        {"parameters.fast": 3, "execution.stopLoss": 0.2},
+        {"parameters.fast": 5, "execution.stopLoss": 0.1},
+    ]
+    found = [reader.read(index, one) for index, one in enumerate(changes)]
+    assert all(isinstance(one, Variant) for one in found)
+    one, other, again = (variant.frame for variant in found if isinstance(variant, Variant))
+    assert one is again
+    assert one is not other
+    assert one.rules[R_STOP] == 0.1
+    assert other.rules[R_STOP] == 0.2
+    assert one.choices == other.choices
 
 
 def test_only_so_many_combinations_are_kept() -> None:
