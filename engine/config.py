@@ -1,6 +1,6 @@
 """What to run: the envelope every strategy shares, and its own parameters inside."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -39,7 +39,9 @@ IsoDate = Annotated[str, AfterValidator(checked)]
 
 
 def _none_when_empty(value: Any) -> Any:
-    return None if isinstance(value, list | tuple) and not value else value
+    """No closes are no path, also as an array: a script has them as such."""
+    is_list = isinstance(value, Sized) and not isinstance(value, str | Mapping)
+    return None if is_list and not len(value) else value
 
 
 def _none_when_zero(value: Any) -> Any:

@@ -111,7 +111,8 @@ def _date_problems(raw: Mapping[str, Any], prefix: str) -> list[ConfigProblem]:
 
     A price path has an end of its own, so that nothing depends on ``endDate`` beside one.
     """
-    if raw.get("pricePath"):
+    price_path = raw.get("pricePath")
+    if isinstance(price_path, list | tuple) and price_path:
         return []
     start_text, end_text = raw.get("startDate"), raw.get("endDate")
     try:

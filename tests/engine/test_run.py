@@ -175,6 +175,19 @@ def test_beside_a_price_path_the_end_may_lie_before_the_start(end: str) -> None:
         path_run([], **changes)
 
 
+@pytest.mark.parametrize("empty", [[], (), np.array([])], ids=repr)
+def test_an_empty_price_path_is_none(empty: Any) -> None:
+    found = run_backtest(config(pricePath=empty), walk(50))
+    assert found.bars == 50
+    assert found.config_used["pricePath"] == []
+
+
+@pytest.mark.parametrize("wrong", ["", {}], ids=repr)
+def test_what_is_no_list_of_closes_is_no_empty_one(wrong: Any) -> None:
+    with pytest.raises(ConfigError, match="pricePath"):
+        run_backtest(config(pricePath=wrong), walk(50))
+
+
 def test_a_price_path_takes_the_place_of_candles() -> None:
     assert run_backtest(config(pricePath=[1.0, 2.0]), walk(50)).bars == 2
     assert run_backtest(config(pricePath=[]), walk(50)).bars == 50
