@@ -53,9 +53,12 @@ class FillRules:
     max_cycles: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Signals:
-    """Four masks of one length: true where that order is signalled on a bar's close."""
+    """Four masks of one length: true where that order is signalled on a bar's close.
+
+    Nobody changes them; see ``engine.simulation`` for why they are not frozen.
+    """
 
     long_entry: BoolArray
     long_exit: BoolArray

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -45,7 +45,7 @@ def simulate(
     """
     if should_stop is not None and should_stop():
         raise Stopped
-    rules = as_rules(config.strategy_id, config.parameters)
+    rules = rules_of(config)
     signals, notes = signals_of(config, rules, candles)
     simulation = simulate_fills(
         signals,
@@ -57,6 +57,19 @@ def simulate(
     )
     simulation.notes[:0] = notes
     return simulation
+
+
+def rules_of(config: "BacktestConfig") -> "RulesParameters":
+    """The config's rules, or those that its preset stands for."""
+    if config.strategy_id == "rules":
+        return as_rules(config.strategy_id, config.parameters)
+    return _preset_rules(config.strategy_id, config.parameters)
+
+
+@lru_cache(maxsize=16)
+def _preset_rules(strategy_id: str, parameters: Any) -> "RulesParameters":
+    """Kept for loops that run the same parameters again, over other candles for instance."""
+    return as_rules(strategy_id, parameters)
 
 
 @lru_cache(maxsize=64)

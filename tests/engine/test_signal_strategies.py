@@ -8,13 +8,21 @@ import pytest
 import talib
 
 from engine.candles import Candles
+from engine.config import BacktestConfig
 from engine.errors import Stopped
 from engine.parsing import parse_config
-from engine.signal_strategies import simulate
+from engine.presets import as_rules
+from engine.signal_strategies import rules_of, simulate
 from engine.simulation import ExitReason, FloatArray, Simulation
 from tests.support.plain_fills import PlainRules, plain_run
 
 CAPITAL = 10_000.0
+ENVELOPE: dict[str, Any] = {
+    "symbol": "TEST",
+    "startDate": "1970-01-01",
+    "endDate": "1980-01-01",
+    "startingCapital": CAPITAL,
+}
 Mask = list[bool]
 Masks = tuple[Mask, Mask, Mask, Mask]
 
@@ -39,17 +47,19 @@ def run(
 ) -> Simulation:
     config = parse_config(
         {
+            **ENVELOPE,
             "strategyId": strategy,
-            "symbol": "TEST",
-            "startDate": "1970-01-01",
-            "endDate": "1980-01-01",
-            "startingCapital": CAPITAL,
             "parameters": parameters or {},
             "execution": execution or {},
             **others,
         }
     )
     return simulate(config, candles)
+
+
+def cross_config(fast: int) -> BacktestConfig:
+    parameters = {"fast": fast, "slow": 9}
+    return parse_config({**ENVELOPE, "strategyId": "smaCross", "parameters": parameters})
 
 
 def up(a: FloatArray, b: FloatArray) -> Mask:
@@ -308,3 +318,18 @@ def test_progress_ends_at_one() -> None:
     simulate(config, some_candles(), heard.append)
     assert heard[-1] == 1.0
     assert heard == sorted(heard)
+
+
+def test_the_rules_of_a_preset_are_made_once_for_the_same_parameters() -> None:
+    def rules(fast: int) -> Any:
+        return rules_of(cross_config(fast))
+
+    assert rules(3) is rules(3)
+    assert rules(3) == as_rules("smaCross", cross_config(3).parameters)
+    assert [rules(fast).indicators["fast"].period for fast in (3, 4, 3)] == [3, 4, 3]
+
+
+def test_rules_are_taken_as_they_are() -> None:
+    written = {"entry": {"above": ["close", 1]}, "exit": {"below": ["close", 1]}}
+    config = parse_config({**ENVELOPE, "strategyId": "rules", "parameters": written})
+    assert rules_of(config) is config.parameters
