@@ -12,7 +12,7 @@ from worker.adapters.sql.tables import jobs
 from worker.adapters.sql.types import UtcTime
 from worker.jobs.errors import ErrorCode
 from worker.jobs.lanes import OWN_LANES
-from worker.jobs.states import JobStatus
+from worker.jobs.states import DART_QUEUED, LEGACY_QUEUED, JobStatus
 from worker.ports import Backlog, Fleet
 
 _QUEUED = jobs.c.status == JobStatus.QUEUED.value
@@ -21,6 +21,8 @@ _RUNNING = and_(jobs.c.status == JobStatus.RUNNING.value, _OURS)
 _CLAIMABLE = and_(_QUEUED, jobs.c.rank.is_not(None))
 _WAITING = and_(_QUEUED, jobs.c.rank.is_(None), jobs.c.admitted_at.is_not(None))
 _UNADMITTED = and_(_QUEUED, jobs.c.rank.is_(None), jobs.c.admitted_at.is_(None))
+#: As other systems and shipped clients spell it.
+_QUEUED_ELSEWHERE = jobs.c.status.in_((LEGACY_QUEUED, DART_QUEUED))
 
 #: No chunk job.
 _ALONE = jobs.c.bundle_id.is_(None)
@@ -60,9 +62,9 @@ class SqlOverview:
         )
 
     def unadmitted(self, *, limit: int) -> Sequence[str]:
-        return self._ids(
-            select(jobs.c.job_id).where(_UNADMITTED).order_by(jobs.c.created_at).limit(limit)
-        )
+        spelled = self._ids(select(jobs.c.job_id).where(_QUEUED_ELSEWHERE).limit(limit))
+        unseen = select(jobs.c.job_id).where(_UNADMITTED).order_by(jobs.c.created_at)
+        return [*spelled, *self._ids(unseen.limit(limit))][:limit]
 
     def waiting_users(self, *, limit: int, after: str = "") -> Sequence[str]:
         return self._ids(

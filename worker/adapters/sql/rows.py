@@ -6,6 +6,7 @@ from typing import Any
 
 from worker.adapters.sql.tables import jobs
 from worker.adapters.sql.types import JsonText, UtcTime, from_text, in_utc
+from worker.adapters.sql.unreadable_rows import read_as_far_as_possible
 from worker.jobs.changes import JOB_SLOTS
 from worker.jobs.errors import ErrorCode
 from worker.jobs.job import Job
@@ -34,6 +35,12 @@ class JobRows:
 
     def job(self, row: Sequence[Any]) -> Job:
         """What is behind the columns of a job does not matter."""
+        try:
+            return self._as_written(row)
+        except (ValueError, TypeError, RecursionError):
+            return read_as_far_as_possible(dict(zip(COLUMNS, row, strict=False)))
+
+    def _as_written(self, row: Sequence[Any]) -> Job:
         made: Job = object.__new__(Job)
         for (put, convert), value in zip(self._plan, row, strict=False):
             if put is not None:
@@ -61,10 +68,17 @@ def _reader(name: str, kind: Any, embedded: bool) -> Callable[[Any], Any] | None
     if name in _NAMED:
         return _NAMED[name]
     if isinstance(kind, JsonText):
-        return json.loads
+        return _map
     if isinstance(kind, UtcTime):
         return from_text if embedded else in_utc
     return bool if embedded and name == "cancel_requested" else None
+
+
+def _map(text: str) -> dict[str, Any]:
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise TypeError("no map")
+    return value
 
 
 def _defects(text: str) -> tuple[str, ...]:

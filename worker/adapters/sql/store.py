@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Text, func, insert, literal, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, Text, func, insert, literal, select, tuple_
 from sqlalchemy.exc import IntegrityError
 
 from worker.adapters.cursor import Cursor
@@ -132,11 +132,19 @@ class SqlJobStore(SqlOverview, SqlSwitches, SqlBundles, SqlPurging):
                 < tuple_(literal(behind.admitted_at, UtcTime), literal(behind.job_id, Text))
             )
         newest_first = own.order_by(jobs.c.admitted_at.desc(), jobs.c.job_id.desc())
-        with reading(self._engine) as connection:
-            rows = connection.execute(newest_first.limit(limit + 1)).all()
-        page = [read_job(_columns(row)) for row in rows[:limit]]
-        more = len(rows) > limit
+        found = self._listed(newest_first.limit(limit + 1))
+        page, more = found[:limit], len(found) > limit
         return Page(jobs=page, cursor=Cursor.after(page[-1]).encode() if more else None)
+
+    def _listed(self, query: Select[Any]) -> list[Job]:
+        """Several jobs at once, or one by one if one of them is not as this store writes them."""
+        try:
+            with reading(self._engine) as connection:
+                return [read_job(_columns(row)) for row in connection.execute(query)]
+        except (ValueError, TypeError, RecursionError):
+            with reading(self._engine) as connection:
+                ids = connection.scalars(query.with_only_columns(jobs.c.job_id)).all()
+        return [seen.job for seen in map(self.get, ids) if seen is not None]
 
     def ping(self) -> None:
         with reading(self._engine) as connection:
