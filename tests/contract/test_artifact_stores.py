@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet
@@ -92,9 +93,11 @@ def test_columns_of_different_lengths_are_refused(artifacts: ArtifactStore) -> N
         lambda _: "",
     ],
 )
-def test_what_is_not_here_is_not_found_at_once(artifacts: ArtifactStore, change: object) -> None:
+def test_what_is_not_here_is_not_found_at_once(
+    artifacts: ArtifactStore, change: Callable[[str], str]
+) -> None:
     here = artifacts.put("j/1/x", COLUMNS)
-    other = Artifact(uri=change(here.uri), rows=1, sha256="")  # type: ignore[operator]
+    other = Artifact(uri=change(here.uri), rows=1, sha256="")
     with pytest.raises(OSError, match=r".*") as caught:
         artifacts.chunks(other)
     assert isinstance(caught.value, FileNotFoundError | IsADirectoryError)

@@ -223,7 +223,7 @@ class TestExpansion:
         assert sum(won) == 1
         bundle = read_bundle(store).bundle
         assert bundle.chunks == len(store.chunk_jobs("b1"))
-        assert sum(job.variants["count"] for job in store.chunk_jobs("b1")) == 6  # type: ignore[index]
+        assert sum(job.variants["count"] for job in store.chunk_jobs("b1")) == 6  # type: ignore[index]  # a chunk job has them
 
     def test_a_thousand_chunk_jobs_fit_in_one_commit(self, store: Store) -> None:
         an_expanded_bundle(store, "b" * 128, size=100, total=100_000)

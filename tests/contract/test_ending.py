@@ -133,7 +133,7 @@ def test_a_completed_job_that_is_queued_by_hand_gets_a_new_result(store: JobStor
     new = store.result("j1")
     assert new is not None
     assert new.result_digest == done.job.result_digest == "sha256:new"
-    assert new.created_at > old.created_at  # type: ignore[operator]
+    assert new.created_at > old.created_at  # type: ignore[operator]  # both are stored
     assert (read(store, "j1").job, done.job.attempt) == (done.job, 2)
 
 

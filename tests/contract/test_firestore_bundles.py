@@ -30,7 +30,7 @@ def client(firestore_project: str) -> Iterator[firestore.Client]:
     """Somebody else who writes to the same database."""
     client = firestore.Client(project=firestore_project)
     yield client
-    client.close()  # type: ignore[no-untyped-call]
+    client.close()  # type: ignore[no-untyped-call]  # Google's has no types
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def store(firestore_store: FirestoreJobStore) -> Iterator[FirestoreJobStore]:
 @pytest.fixture
 def elsewhere() -> Any:
     """What the library writes and cannot read: a reference into another project."""
-    credentials = AnonymousCredentials()  # type: ignore[no-untyped-call]
+    credentials = AnonymousCredentials()  # type: ignore[no-untyped-call]  # Google's has no types
     return firestore.Client(project="elsewhere", credentials=credentials).document("a/b")
 
 

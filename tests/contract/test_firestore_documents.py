@@ -36,7 +36,7 @@ MOMENT = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 #: A reference into another project: the library cannot read back what it lets anybody write.
 ELSEWHERE = firestore.Client(
     project="elsewhere",
-    credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]
+    credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]  # Google's has no types
 ).document("a/b")
 
 #: What a client's create looks like, and what admission adds to it.
@@ -54,7 +54,7 @@ def client(firestore_project: str) -> Iterator[firestore.Client]:
     """Somebody else who writes to the same database."""
     client = firestore.Client(project=firestore_project)
     yield client
-    client.close()  # type: ignore[no-untyped-call]
+    client.close()  # type: ignore[no-untyped-call]  # Google's has no types
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ def admitted(store: JobStore, job_id: str, seconds: float, priority: int = 0) ->
     policy = replace(POLICY, max_priority=9)
     seen = store.create(a_job(job_id, priority=priority, config_used=CONFIG))
     now = ADMITTED_AT + timedelta(seconds=seconds)
-    store.commit(seen, Admission(store, policy, check).decide(seen.job, now))  # type: ignore[arg-type]
+    store.commit(seen, Admission(store, policy, check).decide(seen.job, now))  # type: ignore[arg-type]  # a decision is a change
 
 
 def next_ids(store: JobStore, count: int) -> list[str]:

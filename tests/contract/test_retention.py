@@ -130,7 +130,7 @@ def expire(store: Store, job_id: str, ago: timedelta) -> None:
     seen = read(store, job_id)
     store.commit(seen, JobChange(expire_at=seen.read_at - ago))
     if job_id in getattr(store, "_results", {}):
-        results = store._results  # type: ignore[attr-defined]
+        results = store._results  # type: ignore[attr-defined]  # the memory's own
         results[job_id] = replace(results[job_id], expire_at=seen.read_at - ago)
     elif isinstance(store, SqlJobStore):
         with store._engine.begin() as connection:

@@ -135,7 +135,7 @@ def test_jobs_survive_the_way_down_and_up(url: str) -> None:
 
     assert read(store, "j1").job.status is JobStatus.COMPLETED
     assert store.result("j1") is not None
-    assert read(store, "j2").job == store.get("j2").job  # type: ignore[union-attr]
+    assert read(store, "j2").job == store.get("j2").job  # type: ignore[union-attr]  # it is there
     assert claim_best(store) is not None
     store.close()
 

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -307,8 +308,8 @@ class TestFromPollingToPush:
         assert block is not None
         named = dict(line.strip().split("=") for line in block[1].splitlines())
         assert set(named) == {"ROLLOUT_PERCENT", "ROLLOUT_REST"}
-        given = {"rollout_rest": named["ROLLOUT_REST"], "rollout_percent": percent}
-        return Settings(lane=lane, **given)  # type: ignore[arg-type]
+        given: dict[str, Any] = {"rollout_rest": named["ROLLOUT_REST"], "rollout_percent": percent}
+        return Settings(lane=lane, **given)
 
     def lanes(self, percent: float, lane: str = "push") -> dict[str, str]:
         chosen = self.settings(percent, lane)

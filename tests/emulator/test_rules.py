@@ -398,7 +398,7 @@ def test_chunk_jobs_are_made_and_met_by_the_server_alone(
     by_owner = FieldFilter("ownerId", "==", "alice")
     assert is_denied(lambda: list(alice.collection("backtestJobs").where(filter=by_owner).stream()))
     for path in ("backtestJobs/sweep-1-0", "backtestResults/sweep-1-0"):
-        assert is_denied(lambda path=path: alice.document(path).get())  # type: ignore[misc]
+        assert is_denied(alice.document(path).get)
     assert is_denied(
         lambda: alice.document("backtestJobs/sweep-1-0").update({"cancelRequested": True})
     )

@@ -51,7 +51,7 @@ def test_a_trigger_delivers_the_created_document_as_a_cloud_event(
         f"//firestore.googleapis.com/projects/{firestore_project}/"
     )
     assert received.empty()
-    client.close()  # type: ignore[no-untyped-call]
+    client.close()  # type: ignore[no-untyped-call]  # Google's has no types
 
 
 @pytest.mark.emulator
@@ -69,7 +69,7 @@ def test_rules_bind_a_user_client_and_not_the_administrator(
     with pytest.raises(PermissionDenied):
         bob.collection("notes").document("n1").get()
     for client in (admin, ann, bob):
-        client.close()  # type: ignore[no-untyped-call]
+        client.close()  # type: ignore[no-untyped-call]  # Google's has no types
 
 
 @pytest.mark.emulator

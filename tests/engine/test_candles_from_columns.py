@@ -21,7 +21,7 @@ BERLIN = timezone(timedelta(hours=1))
         pytest.param(np.array(TWO_DAYS, np.uint64), id="unsigned"),
         pytest.param(["2020-01-01", "2020-01-02T00:00:00Z"], id="texts"),
         pytest.param(["2020-01-01T01:00:00+01:00", "2020-01-02"], id="texts with an offset"),
-        pytest.param([datetime(2020, 1, 1), datetime(2020, 1, 2)], id="naive"),  # noqa: DTZ001
+        pytest.param([datetime(2020, 1, 1), datetime(2020, 1, 2)], id="naive"),  # noqa: DTZ001 - what is refused
         pytest.param([datetime(2020, 1, d, tzinfo=UTC) for d in (1, 2)], id="aware"),
         pytest.param([datetime(2020, 1, d, 1, tzinfo=BERLIN) for d in (1, 2)], id="elsewhere"),
         pytest.param(np.array(TWO_DAYS, "datetime64[ms]").astype("datetime64[ns]"), id="ns"),

@@ -1,5 +1,7 @@
 """Hand-made bars, one rule each: what fills, where, and what it leaves."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -37,10 +39,10 @@ def run(
     return simulate_fills(Signals(**masks), candles(bars), rules or FillRules(), capital)
 
 
-def held_from_bar_1(bars: list[Bar], **rules: object) -> Simulation:
+def held_from_bar_1(bars: list[Bar], **rules: Any) -> Simulation:
     """Long or short one unit from the open of bar 1."""
     side = rules.pop("side", "long")
-    settings = FillRules(sizing=SizingKind.UNITS, size=1.0, **rules)  # type: ignore[arg-type]
+    settings = FillRules(sizing=SizingKind.UNITS, size=1.0, **rules)
     return run([*closes(100.0), *bars], {f"{side}_entry": [0]}, settings)
 
 

@@ -287,8 +287,10 @@ def test_values_do_not_change_when_later_bars_do(kind: str) -> None:
     columns = prices(kind, 100.1, 600)
     before = every_output(columns, 14)
     for factor in (3.0, 1 / 3):
-        changed = tuple(np.concatenate((column[:300], column[300:] * factor)) for column in columns)
-        after = every_output(changed, 14)  # type: ignore[arg-type]
+        changed: Any = tuple(
+            np.concatenate((column[:300], column[300:] * factor)) for column in columns
+        )
+        after = every_output(changed, 14)
         for name, values in before.items():
             np.testing.assert_array_equal(values[:300], after[name][:300], err_msg=name)
 

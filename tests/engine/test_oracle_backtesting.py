@@ -42,7 +42,7 @@ def random_signals(candles: Candles, seed: int, stop: float) -> tuple[BoolArray,
 def theirs(
     candles: Candles, entries: BoolArray, exits: BoolArray, side: int, stop: float, target: float
 ) -> Backtest:
-    class Scripted(Strategy):  # type: ignore[misc]
+    class Scripted(Strategy):  # type: ignore[misc]  # the library has no types
         def init(self) -> None:
             pass
 

@@ -1,5 +1,6 @@
 """Whole runs: which bars are seen, what is refused, and accounts small enough to check by hand."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -188,6 +189,17 @@ def test_what_is_no_list_of_closes_is_no_empty_one(wrong: Any) -> None:
         run_backtest(config(pricePath=wrong), walk(50))
 
 
+@pytest.mark.parametrize("closes", [[1e-8, 1e-8, 1e100], [1e100, 1e100, 1e-8]], ids=repr)
+@pytest.mark.parametrize("direction", ["long", "short"])
+def test_the_largest_account_there_may_be_is_told_in_numbers(
+    closes: list[float], direction: str
+) -> None:
+    execution = {"direction": direction, "feeRate": 0.01, "closeAtEnd": True}
+    found = path_run(closes, startingCapital=1e100, execution=execution)
+    document = json.dumps(found.to_document(), allow_nan=False)
+    assert json.loads(document)["trades"][0]["quantity"] > 0.0
+
+
 def test_a_price_path_takes_the_place_of_candles() -> None:
     assert run_backtest(config(pricePath=[1.0, 2.0]), walk(50)).bars == 2
     assert run_backtest(config(pricePath=[]), walk(50)).bars == 50
@@ -323,7 +335,7 @@ def test_a_run_that_is_told_to_stop_stops(strategy: str) -> None:
     answers = iter([False, False, True, True, True])
     parameters = {"sleeves": [{"weight": 1, "config": {"strategyId": "rsi"}}]}
     raw = config(strategy, timeframe="1h", parameters=parameters if strategy == "portfolio" else {})
-    stop: Callable[[], bool] = lambda: next(answers)  # noqa: E731
+    stop: Callable[[], bool] = lambda: next(answers)  # noqa: E731 - its type is checked
     with pytest.raises(Stopped):
         run_backtest(raw, walk(50_000, timeframe="1h"), should_stop=stop)
 

@@ -41,7 +41,7 @@ def test_every_variant_has_one_row_equal_to_its_single_run() -> None:
             continue
         single = run_backtest(overridden(config(), grid[row.index]), walk(300))
         assert row.summary_digest == single.summary_digest
-        assert row.figures()["sharpe"] == single.metrics.sharpe  # type: ignore[index]
+        assert row.figures()["sharpe"] == single.metrics.sharpe  # type: ignore[index]  # it has finished
 
 
 def test_rows_come_before_all_variants_are_read() -> None:
@@ -50,7 +50,7 @@ def test_rows_come_before_all_variants_are_read() -> None:
     first = next(iter(rows))
     assert 0 < len(first) <= 1024
     assert variants.asked < 20_000
-    rows.close()  # type: ignore[attr-defined]
+    rows.close()  # type: ignore[attr-defined]  # a generator
     asked = variants.asked
     assert list(rows) == []
     assert variants.asked == asked

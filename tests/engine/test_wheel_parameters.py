@@ -161,4 +161,4 @@ def test_every_bad_field_is_named_at_once() -> None:
 def test_parameters_cannot_be_changed() -> None:
     parameters = WheelParameters()
     with pytest.raises(ValidationError):
-        parameters.spread = 0.5  # type: ignore[misc]
+        parameters.spread = 0.5  # type: ignore[misc]  # what is refused

@@ -96,7 +96,7 @@ class BundleMachine(RuleBasedStateMachine):
         self.real = new_store()
         self.store = FaultyBundleStore(self.real)
         self.house: House = open_house(
-            self.store,  # type: ignore[arg-type]
+            self.store,
             Path(self.directory.name),
             quotas=QuotaLimits(running=3),
             chunk_size=CHUNK_SIZE,
@@ -164,7 +164,7 @@ class BundleMachine(RuleBasedStateMachine):
         self.store.history.replayed(job.job_id)
         with self.faults(fault, 0):
             Replaying(
-                self.store,  # type: ignore[arg-type]
+                self.store,
                 self.house.services.admission,
             ).replay(job.job_id)
 
@@ -281,7 +281,7 @@ class BundleMachine(RuleBasedStateMachine):
         """Write the end of an attempt as its worker would, of the job as it is now."""
         now = self.store.get(run.job.job_id)
         held = now.job.lease
-        if held is None or held.lease_id != run.job.lease.lease_id:  # type: ignore[union-attr]
+        if held is None or held.lease_id != run.job.lease.lease_id:  # type: ignore[union-attr]  # the run was claimed
             return None
         chunk = chunk_of(run.job)
         assert chunk is not None

@@ -185,7 +185,7 @@ class FirestoreEmulator:
         document = client.collection("warm").document("up")
         document.create({"n": 1})
         document.get()
-        client.close()  # type: ignore[no-untyped-call]
+        client.close()  # type: ignore[no-untyped-call]  # Google's has no types
 
     def stop(self) -> None:
         self._http.close()

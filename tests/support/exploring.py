@@ -25,7 +25,7 @@ def explore(
     derandomize: bool = False,
 ) -> None:
     """Run that many histories of the machine, each on a store of its own."""
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]  # hypothesis has no types there
+    run_state_machine_as_test(
         lambda: machine(new_store),
         settings=settings(
             max_examples=examples,

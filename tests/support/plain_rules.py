@@ -42,8 +42,8 @@ def condition_at(condition: Mapping[str, Any], bar: int, series: Series) -> bool
             return None
         steps = pairwise(values)  # newest first
         if kind == "rising":
-            return all(newer > older for newer, older in steps)  # type: ignore[operator]
-        return all(newer < older for newer, older in steps)  # type: ignore[operator]
+            return all(newer > older for newer, older in steps)  # type: ignore[operator]  # none is None here
+        return all(newer < older for newer, older in steps)  # type: ignore[operator]  # none is None here
     left, right = (value_at(operand, bar, series) for operand in body)
     if left is None or right is None:
         return None

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -82,7 +83,7 @@ class Traffic:
         self._refresh()
         while len(self._open) < self._ahead or len(self.ids) < total:
             job_id = f"j{len(self.ids)}"
-            patiently(lambda job_id=job_id: self._create(job_id))  # type: ignore[misc]
+            patiently(partial(self._create, job_id))
             self.ids.append(job_id)
             self._open.append(job_id)
 
@@ -107,7 +108,7 @@ class Traffic:
         """Every job ended exactly once, with the calm run's result or without one."""
         jobs = [self.read(job_id) for job_id in self.ids]
         for number, job in enumerate(jobs):
-            result = patiently(lambda job=job: self._store.result(job.job_id))  # type: ignore[misc]
+            result = patiently(partial(self._store.result, job.job_id))
             assert (result is not None) == (job.status is JobStatus.COMPLETED), job
             assert job.lease is None
             assert job.attempt == job.worker_losses + job.interruptions + (

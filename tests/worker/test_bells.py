@@ -90,7 +90,7 @@ def store(postgres_url: str) -> Iterator[SqlJobStore]:
 
 
 @pytest.fixture
-def bell(store: SqlJobStore, postgres_url: str) -> Iterator[NotifyDoorbell]:  # noqa: ARG001
+def bell(store: SqlJobStore, postgres_url: str) -> Iterator[NotifyDoorbell]:  # noqa: ARG001 - makes the tables
     """One that listens already."""
     bell = NotifyDoorbell(postgres_url)
     assert bell.wait(PATIENCE_SECONDS), "it rings once when it has begun to listen"

@@ -1,6 +1,7 @@
 """A bundle that is cancelled as a whole, by its owner over HTTP or through its document."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -156,12 +157,12 @@ class Stubborn(MemoryJobStore):
 
     what = "commit_bundle"
 
-    def commit_bundle(self, *given, **more):  # type: ignore[no-untyped-def]
+    def commit_bundle(self, *given: Any, **more: Any) -> Any:
         if self.what == "commit_bundle":
             raise Conflict("b1")
         return super().commit_bundle(*given, **more)
 
-    def commit(self, *given, **more):  # type: ignore[no-untyped-def]
+    def commit(self, *given: Any, **more: Any) -> Any:
         if self.what == "commit":
             raise Conflict("j1")
         return super().commit(*given, **more)

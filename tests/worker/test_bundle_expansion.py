@@ -210,7 +210,7 @@ class Interrupted(MemoryJobStore):
     lasts = False
     writes_all_the_same = False
 
-    def commit_bundle(self, seen, change, jobs=()):  # type: ignore[no-untyped-def]
+    def commit_bundle(self, seen: Any, change: Any, jobs: Any = ()) -> Any:
         trouble, self.trouble = self.trouble, self.trouble if self.lasts else None
         if trouble is None or self.writes_all_the_same:
             written = super().commit_bundle(seen, change, jobs)

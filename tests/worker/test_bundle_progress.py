@@ -67,11 +67,11 @@ def between(store: Troubled, act: Callable[[], object]) -> None:
     commit = store.commit_bundle
 
     def commit_after(*given: Any) -> BundleSnapshot:
-        store.commit_bundle = commit  # type: ignore[method-assign]
+        store.commit_bundle = commit  # type: ignore[method-assign]  # in its place
         act()
         return commit(*given)
 
-    store.commit_bundle = commit_after  # type: ignore[method-assign]
+    store.commit_bundle = commit_after  # type: ignore[method-assign]  # in its place
 
 
 def ended(house: House, running: Any) -> Job:
@@ -241,11 +241,11 @@ class TestTheEnd:
     def test_it_is_not_ended_while_a_chunk_job_runs(self, house: House) -> None:
         house.expand()
         running = [house.claim() for _ in range(3)]
-        house.finish(running[0])  # type: ignore[arg-type]
-        house.finish(running[1])  # type: ignore[arg-type]
+        house.finish(running[0])  # type: ignore[arg-type]  # each was claimed
+        house.finish(running[1])  # type: ignore[arg-type]  # each was claimed
         house.swept()
         assert house.bundle().status is JobStatus.RUNNING
-        house.finish(running[2])  # type: ignore[arg-type]
+        house.finish(running[2])  # type: ignore[arg-type]  # each was claimed
         assert house.swept() == {"running_bundles": 1}
         assert house.bundle().status is JobStatus.COMPLETED
 
@@ -464,7 +464,7 @@ class TestReplays:
         assert house.swept()["expired_leases"] == 1
         assert house.run() == 3
         assert house.bundle().completed == 6
-        assert store.get(dead.job.job_id).job.worker_losses == 1  # type: ignore[union-attr]
+        assert store.get(dead.job.job_id).job.worker_losses == 1  # type: ignore[union-attr]  # it is there
 
     def test_lost_twice_its_variants_are_lost(self, house: House) -> None:
         house.expand()

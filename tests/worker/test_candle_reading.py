@@ -3,6 +3,7 @@
 import gzip
 import io
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -65,9 +66,9 @@ def test_an_encrypted_archive_is_refused(path: Path) -> None:
 
 @pytest.mark.parametrize("pack", [gzip.compress, lambda content: zipped(a=content)])
 def test_a_bomb_is_not_unpacked_to_its_end(
-    path: Path, pack: object, monkeypatch: pytest.MonkeyPatch
+    path: Path, pack: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(candle_reading, "MAX_UNPACKED_BYTES", 1000)
-    path.write_bytes(pack(CSV + b"\n" * 1000))  # type: ignore[operator]
+    path.write_bytes(pack(CSV + b"\n" * 1000))
     with pytest.raises(Refused, match="longer than 1,000 bytes"):
         read_candle_file(path)

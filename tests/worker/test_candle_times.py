@@ -73,7 +73,7 @@ def test_everything_else_is_refused(text: str) -> None:
     ("cell", "expected"),
     [
         (date(2020, 1, 2), datetime(2020, 1, 2, tzinfo=UTC)),
-        (datetime(2020, 1, 2, 15, 30), datetime(2020, 1, 2, 15, 30, tzinfo=UTC)),  # noqa: DTZ001
+        (datetime(2020, 1, 2, 15, 30), datetime(2020, 1, 2, 15, 30, tzinfo=UTC)),  # noqa: DTZ001 - a text without a zone
         (
             datetime(2020, 1, 2, 15, 30, tzinfo=timezone(timedelta(hours=-5))),
             datetime(2020, 1, 2, 20, 30, tzinfo=UTC),

@@ -1,5 +1,7 @@
 """Claims: the best job, or exactly one, never what must not run, and never twice."""
 
+from typing import Any
+
 import pytest
 
 from tests.support.admissions import POLICY, check
@@ -91,9 +93,9 @@ def test_a_claim_without_an_answer_is_looked_up(
     desk.store.create(an_admitted_job("j1"))
     real = desk.store._write
 
-    def unheard(record: object, change: JobChange) -> Snapshot:
+    def unheard(record: Any, change: JobChange) -> Snapshot:
         if happened:
-            real(record, change)  # type: ignore[arg-type]
+            real(record, change)
         raise OutcomeUnknown("deadline")
 
     monkeypatch.setattr(desk.store, "_write", unheard)

@@ -489,7 +489,7 @@ class TestCancel:
                 seen = commit(seen, change)
             return commit(*arguments)
 
-        control.store.commit = commit_after_a_beat  # type: ignore[method-assign]
+        control.store.commit = commit_after_a_beat  # type: ignore[method-assign]  # in its place
         assert self.cancel(control).status_code == 202
         job = control.job("job-1")
         assert (job.cancel_requested, job.progress) == (True, 0.5)

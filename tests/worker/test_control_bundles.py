@@ -272,7 +272,7 @@ def test_chunk_jobs_are_nobody_s_backtests(api: Api) -> None:
 )
 def test_another_user_s_bundle_is_not_found(api: Api, path: str) -> None:
     bundle_id = api.run(keepResults="all")
-    as_user: Callable[..., Any] = lambda: control_bundles.User("eve")  # noqa: E731
+    as_user: Callable[..., Any] = lambda: control_bundles.User("eve")  # noqa: E731 - one line says it
     app = create_control_app(api.workshop.services)
     app.include_router(control_bundles.bundles_router(user_bundles(api), as_user), prefix="/as-eve")
     client = TestClient(app, base_url=OWN)
@@ -305,7 +305,7 @@ def user_bundles(api: Api) -> Any:
         ({"surprise": 1}, ["surprise"]),
         ({"baseConfig": {**config(), "startingCapital": -1}}, ["baseConfig.startingCapital"]),
         ({"parameterGrid": {"parameters.fastt": [3, 5]}}, ["parameterGrid.parameters.fastt"]),
-        ({"parameterGrid": {"maxCycles": {"start": 0, "stop": 1e5, "step": 1}}}, ["parameterGrid.maxCycles"]),  # noqa: E501
+        ({"parameterGrid": {"maxCycles": {"start": 0, "stop": 1e5, "step": 1}}}, ["parameterGrid.maxCycles"]),  # noqa: E501 - one row of a table
     ],
 )  # fmt: skip
 def test_every_wrong_field_is_named(api: Api, changes: dict[str, Any], paths: list[str]) -> None:

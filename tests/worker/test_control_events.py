@@ -1,6 +1,7 @@
 """Eventarc's route: what is admitted, rung for, acknowledged and asked for again."""
 
 import logging
+from typing import Any
 
 import pytest
 from google.events.cloud.firestore import DocumentEventData
@@ -44,7 +45,8 @@ def outcomes(control: Control, outcome: str) -> float:
 
 
 def new_job(**changes: object) -> Job:
-    return Job(**{"job_id": "job-1", "user_id": "alice", "config_used": CONFIG, **changes})  # type: ignore[arg-type]
+    values: dict[str, Any] = {"job_id": "job-1", "user_id": "alice", "config_used": CONFIG}
+    return Job(**(values | changes))
 
 
 def test_a_new_job_is_admitted_and_rung_for(control: Control) -> None:

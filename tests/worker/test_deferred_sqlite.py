@@ -167,7 +167,7 @@ def test_a_store_that_was_made_is_closed(there: SqlJobStore, makes: Makes) -> No
     store.create(an_admitted_job("first"))
     (made,) = makes.made
     closed = []
-    made.close = lambda: closed.append(made)  # type: ignore[method-assign]
+    made.close = lambda: closed.append(made)  # type: ignore[method-assign]  # in its place
 
     store.close()
 

@@ -32,7 +32,7 @@ PLAIN: dict[str, Any] = {
 
 @pytest.fixture
 def client() -> firestore.Client:
-    credentials = AnonymousCredentials()  # type: ignore[no-untyped-call]
+    credentials = AnonymousCredentials()  # type: ignore[no-untyped-call]  # Google's has no types
     return firestore.Client(project="test", credentials=credentials)
 
 

@@ -70,8 +70,10 @@ def test_ends_of_the_last_minutes_are_counted(
 
 
 def test_only_what_is_our_fault_is_a_failure(caplog: pytest.LogCaptureFixture) -> None:
-    ended = {(JobStatus.FAILED, code): 2 for code in ErrorCode}
-    ended[JobStatus.COMPLETED, None] = 8  # type: ignore[index]
+    ended: dict[tuple[JobStatus, ErrorCode | None], int] = {
+        (JobStatus.FAILED, code): 2 for code in ErrorCode
+    }
+    ended[JobStatus.COMPLETED, None] = 8
 
     log_fleet(fleet(ended=ended), is_paused=False)
 

@@ -69,7 +69,7 @@ def test_a_lower_ceiling_counts_at_once() -> None:
 )
 def test_a_rule_that_makes_no_sense_is_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
-        ScalingRule(**wrong)  # type: ignore[arg-type]
+        ScalingRule(**wrong)
 
 
 rules = st.builds(

@@ -92,7 +92,7 @@ def worker(tmp_path: Path, noted: Noted) -> Iterator[Worker]:
         laptop_settings(),
         store=store,
         doorbell=RecordingDoorbell(),
-        candles=BigCandles(),  # type: ignore[arg-type]
+        candles=BigCandles(),  # type: ignore[arg-type]  # they are only loaded
         artifacts=ParquetFiles(tmp_path / "artifacts"),
     )
     yield build_worker(services, calls=counting(noted), limits=LIMITS)

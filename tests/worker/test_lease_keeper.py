@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -230,13 +231,13 @@ def test_a_beat_whose_answer_got_lost_is_found_to_have_happened() -> None:
     kept = Kept()
     real = kept.store.commit
 
-    def unheard(*arguments: object) -> Snapshot:
-        real(*arguments)  # type: ignore[arg-type]
+    def unheard(*arguments: Any) -> Snapshot:
+        real(*arguments)
         raise OutcomeUnknown("no answer")
 
-    kept.store.commit = unheard  # type: ignore[method-assign]
+    kept.store.commit = unheard  # type: ignore[method-assign]  # in its place
     kept.after(30)
-    kept.store.commit = real  # type: ignore[method-assign]
+    kept.store.commit = real  # type: ignore[method-assign]  # in its place
     kept.after(30)
     assert kept.keeper.reason is None
     assert kept.keeper.stop().version == kept.job().version
@@ -323,11 +324,11 @@ def test_an_error_of_ours_in_a_beat_does_not_end_the_thread() -> None:
     real = kept.store.commit
 
     def broken(*_: object) -> Snapshot:
-        kept.store.commit = real  # type: ignore[method-assign]
+        kept.store.commit = real  # type: ignore[method-assign]  # in its place
         failed.set()
         raise ZeroDivisionError
 
-    kept.store.commit = broken  # type: ignore[method-assign]
+    kept.store.commit = broken  # type: ignore[method-assign]  # in its place
     kept.keeper.start()
     assert failed.wait(PATIENCE_SECONDS)
     assert kept.beaten.wait(PATIENCE_SECONDS)

@@ -119,7 +119,7 @@ def test_every_body_has_a_schema_and_examples_of_it(
 
 
 @pytest.mark.parametrize(("service", "operation"), ALL)
-def test_every_posted_json_may_be_refused(service: str, operation: dict[str, Any]) -> None:  # noqa: ARG001
+def test_every_posted_json_may_be_refused(service: str, operation: dict[str, Any]) -> None:  # noqa: ARG001 - names the case
     if "application/json" in operation.get("requestBody", {}).get("content", {}):
         answer = operation["responses"]["422"]["content"]["application/problem+json"]
         assert set(answer["example"]["errors"][0]) == {"path", "expected", "got"}
@@ -278,7 +278,7 @@ def test_many_who_ask_first_have_one_description_made() -> None:
         second.wait(0.2)
         return plain()
 
-    app.openapi = slow  # type: ignore[method-assign]
+    app.openapi = slow  # type: ignore[method-assign]  # in its place
     install_documentation(app)
     given: list[dict[str, Any]] = []
     threads = [threading.Thread(target=lambda: given.append(app.openapi())) for _ in range(4)]

@@ -65,7 +65,7 @@ class TestReadAhead:
         read: list[int] = []
         some = read_ahead(range(100), read.append)
         next(some)
-        some.close()  # type: ignore[attr-defined]
+        some.close()  # type: ignore[attr-defined]  # a generator
         assert len(read) <= THREADS + 1
         assert not [one for one in threading.enumerate() if one.name.startswith("read-ahead")]
 

@@ -248,7 +248,7 @@ class UnheardStore:
         self.happened = happened
         self.error = error
         self.times = times
-        parts.store.commit = self.commit  # type: ignore[method-assign]
+        parts.store.commit = self.commit  # type: ignore[method-assign]  # in its place
 
     def commit(
         self, seen: Snapshot, change: JobChange, result: ResultRecord | None = None

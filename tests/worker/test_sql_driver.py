@@ -101,9 +101,9 @@ def test_threads_do_not_share_a_connection(driver: Driver) -> None:
 def test_a_closed_driver_keeps_no_connection(driver: Driver, engine: Engine) -> None:
     ids(driver)
     driver.close()
-    assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+    assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]  # a queue pool's
     assert ids(driver) == []
-    assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+    assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]  # a queue pool's
 
 
 def kill_others(url: str) -> None:

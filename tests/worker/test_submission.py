@@ -89,7 +89,7 @@ def test_an_admission_by_somebody_else_in_between_is_as_good(
         other.admit(created)
         return created
 
-    store.create = create_and_admit  # type: ignore[method-assign]
+    store.create = create_and_admit  # type: ignore[method-assign]  # in its place
     submitted = submission.submit(new_job())
     assert submitted.snapshot.job.is_admitted
 

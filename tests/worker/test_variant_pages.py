@@ -4,7 +4,7 @@ import base64
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -172,7 +172,7 @@ def test_a_chunk_that_failed_is_passed_over(site: Site) -> None:
     store = site.workshop.store
     failed = site.job_ids[0]
     jobs = store.chunk_jobs
-    store.chunk_jobs = lambda bundle_id: [  # type: ignore[method-assign]
+    store.chunk_jobs = lambda bundle_id: [  # type: ignore[method-assign]  # in its place
         job for job in jobs(bundle_id) if job.job_id != failed
     ]
     assert site.walk(Order(), 20) == list(range(SIZE, 20))
@@ -234,8 +234,7 @@ def an_artifact(uri: str, length: int) -> Artifact:
 
 def a_cache(kept_bytes: int) -> tuple[ArtifactCache, Counted]:
     counted = Counted()
-    store: ArtifactStore = counted  # type: ignore[assignment]
-    return ArtifactCache(store, kept_bytes), counted
+    return ArtifactCache(cast(ArtifactStore, counted), kept_bytes), counted
 
 
 def test_what_was_read_lately_is_not_read_again() -> None:
