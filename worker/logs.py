@@ -20,6 +20,9 @@ _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{
 _job: ContextVar[str | None] = ContextVar("log_job", default=None)
 _traceparent: ContextVar[str | None] = ContextVar("log_traceparent", default=None)
 
+#: What Cloud Logging indexes, so that all lines about one job are found at once.
+_LABELS = ("event", "jobId", "bundleId", "errorCode")
+
 _OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {
     "message",
     "asctime",
@@ -78,7 +81,10 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
             "logger": record.name,
         }
-        entry.update(_extra(record))
+        extra = _extra(record)
+        entry.update(extra)
+        if labels := {name: str(extra[name]) for name in _LABELS if name in extra}:
+            entry["logging.googleapis.com/labels"] = labels
         entry.update(self._trace())
         if record.exc_info:
             entry["stack_trace"] = self.formatException(record.exc_info)

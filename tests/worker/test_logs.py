@@ -42,6 +42,14 @@ class TestJson:
         assert line["jobId"] == "j1"
         assert "errorCode" not in line
 
+    def test_what_lines_are_looked_for_by_is_a_label_too(self) -> None:
+        extra = {"event": "job_failed", "job_id": "j1", "error_code": "TIMEOUT", "attempt": 2}
+        line = json.loads(logged("json", "x", extra=extra))
+        labels = {"event": "job_failed", "jobId": "j1", "errorCode": "TIMEOUT"}
+        assert line["logging.googleapis.com/labels"] == labels
+        assert (line["jobId"], line["attempt"]) == ("j1", 2)
+        assert "logging.googleapis.com/labels" not in json.loads(logged("json", "x"))
+
     def test_the_job_and_the_trace_are_on_every_line(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "demo")
         with logs.about(job_id="j1", traceparent=TRACE):
