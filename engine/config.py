@@ -36,6 +36,8 @@ StrategyId = Literal[
     "donchian",
 ]
 IsoDate = Annotated[str, AfterValidator(checked)]
+#: Money that can grow and be divided by prices without leaving what a float can hold.
+Capital = Annotated[Positive, Field(le=1e100)]
 
 
 def _none_when_empty(value: Any) -> Any:
@@ -57,7 +59,7 @@ class Envelope(Model):
     timeframe: Timeframe = "1d"
     start_date: IsoDate
     end_date: IsoDate
-    starting_capital: Positive
+    starting_capital: Capital
     price_path: Annotated[
         Annotated[tuple[Positive, ...], FROM_LIST] | None, BeforeValidator(_none_when_empty)
     ] = None
