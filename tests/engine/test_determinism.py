@@ -2,8 +2,8 @@
 
 Every variant runs the golden cases in a process of its own and compares with a plain one, whose
 kernels are compiled for this very processor. ``ENGINE_PYTHONS`` names more interpreters to try,
-separated by ``os.pathsep``. Kernels from a library that was compiled ahead of time are compared so in
-``tests/deploy/test_bake_kernels.py``, which bakes one with everything that the image has.
+separated by ``os.pathsep``. Kernels from a library that was compiled ahead of time are compared
+in ``tests/deploy/test_bake_kernels.py``, which bakes one with everything that the image has.
 """
 
 import ast
