@@ -5,6 +5,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from threading import Lock
 from typing import TypeVar, cast
 
@@ -35,14 +36,18 @@ V = TypeVar("V")
 KEPT_BYTES = 8 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Data:
     """The bars of some variants and what is known about them. ``token`` is no other's."""
 
     token: int
     bars: Candles
     series: Mapping[str, Candles]
-    fingerprint: str
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The hash of all candles. Only rows with all figures have one, and it takes its time."""
+        return fingerprint_of(self.bars, self.series)
 
     @property
     def span(self) -> int:
@@ -85,7 +90,7 @@ class Shared:
         given = self.given(config)
         bars = bars_of(config, given)
         series = volatility_series(config, bars, given)
-        return Data(next(self._tokens), bars, series, fingerprint_of(bars, series))
+        return Data(next(self._tokens), bars, series)
 
     def days(self, data: Data) -> IntArray:
         """The bars' UTC dates as days since 1970-01-01."""

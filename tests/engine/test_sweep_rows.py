@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from engine import ConfigError, expand_grid, run_backtest, run_sweep, sweep, sweep_rows
+from engine import Candles, ConfigError, expand_grid, run_backtest, run_sweep, sweep, sweep_rows
 from engine.sweep import Leaders, SweepRow, VariantError, overridden
-from engine.sweeps import tiles
+from engine.sweeps import shared, tiles
 from engine.sweeps.rows import failure
 from tests.support.markets import config, walk
 
@@ -135,3 +135,20 @@ def test_leaders_are_the_first_of_the_ranking(keep: int) -> None:
 def test_an_unforeseen_failure_is_an_engine_error_with_its_kind() -> None:
     row = failure(3, ZeroDivisionError("division by zero"))
     assert row.error == VariantError("ENGINE_ERROR", "ZeroDivisionError: division by zero")
+
+
+@pytest.mark.parametrize(("figures", "times"), [("trades", 0), ("drawdown", 0), ("all", 1)])
+def test_candles_are_hashed_only_for_rows_that_say_so(
+    monkeypatch: pytest.MonkeyPatch, figures: Any, times: int
+) -> None:
+    hashed: list[object] = []
+
+    def fingerprint_of(bars: Candles, series: Mapping[str, Candles]) -> str:
+        hashed.append(series)
+        return f"sha256:{len(bars)}"
+
+    monkeypatch.setattr(shared, "fingerprint_of", fingerprint_of)
+    rows = sweep_rows(config(), Counted(40), walk(60), figures=figures, threads=1)
+    found = {row.fingerprint for some in rows for row in some}
+    assert found == ({"sha256:60"} if times else {""})
+    assert len(hashed) == times

@@ -29,7 +29,7 @@ def indicator(**fields: Any) -> Indicator:
 
 def tiled(keys: list[SeriesKey], candles: Candles) -> tuple[SeriesTable, FloatArray]:
     """Every series over all bars, tile by tile; checks what is said to be defined throughout."""
-    shared, data = Shared(candles), Data(0, candles, {}, "")
+    shared, data = Shared(candles), Data(0, candles, {})
     table = SeriesTable(keys, shared, data)
     columns = (candles.open, candles.high, candles.low, candles.close, candles.volume)
     found = np.empty((len(keys), len(candles)))
