@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -143,8 +144,10 @@ def test_vectorbt_is_timed_over_variants_side_by_side() -> None:
 
 def test_a_turn_lasts_as_long_as_it_says() -> None:
     called: list[str] = []
-    medians(1, {"a": lambda: called.append("a")}, turn=0.01)
-    assert len(called) > 100
+    moments = count(0.0, 0.25)
+    took = medians(1, {"a": lambda: called.append("a")}, turn=2.0, clock=lambda: next(moments))
+    assert len(called) == 1 + 8
+    assert took == {"a": 0.25}
 
 
 def test_each_group_is_printed_when_it_is_finished(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,7 @@ from benchmarks.load.systems import on_emulators, on_postgresql
 from benchmarks.load.users import BUNDLE_EVERY, Notes, config
 from tests.support.clocks import TickingClock
 from tests.support.jobs import a_running_job, finish
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.postgres import PostgresServer
 from worker.adapters.memory import MemoryJobStore
 from worker.jobs import transitions
@@ -18,7 +19,8 @@ from worker.jobs.errors import ErrorCode
 from worker.jobs.job import JobChange
 from worker.jobs.states import JobStatus
 
-SECONDS = 90.0
+#: How long each user looks at most: longer than it takes.
+SECONDS = 2 * PATIENCE_SECONDS
 
 
 @pytest.mark.postgres

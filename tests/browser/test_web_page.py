@@ -103,6 +103,7 @@ def test_submit_watch_and_read_the_report(browser: Browser, control: Control, ad
     first_is(browser, "queued")
     job = control.job(newest(control))
     assert job.config_used["symbol"] == "EXAMPLE"
+    browser.wait_for("document.getElementById('said').textContent.startsWith('Submitted')")
     assert browser.text("#said") == f"Submitted {job.job_id}"
     assert [ring.job_id for ring in control.doorbell.rings] == [job.job_id]
 

@@ -117,7 +117,6 @@ def test_the_compiler_makes_no_difference() -> None:
             capture_output=True,
             text=True,
             check=True,
-            timeout=280,
         ).stdout
 
     usual = printed()

@@ -194,7 +194,6 @@ def printed(**environment: str) -> str:
         capture_output=True,
         text=True,
         check=True,
-        timeout=200,
     )
     return done.stdout
 
