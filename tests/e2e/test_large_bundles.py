@@ -37,7 +37,7 @@ CHUNKS = 4
 @pytest.fixture(autouse=True)
 def several_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a quick machine one chunk would do."""
-    monkeypatch.setattr(BundleAdmission, "_chunk_size", lambda *_: 10_000 // CHUNKS)
+    monkeypatch.setattr(BundleAdmission, "chunk_size_of", lambda *_: 10_000 // CHUNKS)
 
 
 def services_on(store: str, folder: Path) -> Services:
