@@ -13,6 +13,7 @@ from tests.support.jobs import (
     finish,
     read,
 )
+from tests.support.patience import PATIENCE_SECONDS
 from worker.jobs import transitions
 from worker.jobs.errors import ErrorCode
 from worker.jobs.job import Job
@@ -201,7 +202,7 @@ class TestBacklog:
         assert backlog is not None
         assert (backlog.jobs, backlog.oldest_id) == (2, "older")
         expected = (read(store, "older").read_at - ADMITTED_AT).total_seconds() + 50
-        assert backlog.waited == pytest.approx(expected, abs=30)
+        assert backlog.waited == pytest.approx(expected, abs=PATIENCE_SECONDS)
 
     def test_nothing_waits(self, store: JobStore) -> None:
         assert store.backlog("push", "1.0.0") is None
@@ -256,7 +257,7 @@ class TestFleet:
         assert dict(fleet.queued) == {0: 2, 9: 1}
         assert (fleet.waiting, fleet.running, fleet.expired_leases) == (1, 2, 1)
         since_admission = (read(store, "plain").read_at - ADMITTED_AT).total_seconds()
-        assert fleet.oldest_seconds == pytest.approx(since_admission, abs=30)
+        assert fleet.oldest_seconds == pytest.approx(since_admission, abs=PATIENCE_SECONDS)
         assert dict(fleet.ended) == {
             (JobStatus.COMPLETED, None): 1,
             (JobStatus.FAILED, ErrorCode.INVALID_CONFIG): 1,

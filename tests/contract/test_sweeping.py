@@ -87,7 +87,7 @@ class TestOverdue:
     def test_a_job_beyond_its_time_ends_although_its_worker_beats(self, store: JobStore) -> None:
         now = store.create(a_job("clock", status=JobStatus.COMPLETED)).read_at
         store.create(abandoned("j1", lease=a_lease(), started_at=now - timedelta(seconds=900)))
-        store.create(abandoned("j2", lease=a_lease(), started_at=now - timedelta(seconds=500)))
+        store.create(abandoned("j2", lease=a_lease(), started_at=now - timedelta(seconds=100)))
 
         assert maintenance(store).run() == {"overdue": 1}
 
