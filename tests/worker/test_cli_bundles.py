@@ -1,13 +1,13 @@
 """``bundle`` and what other commands say of bundles, from outside."""
 
 import json
-import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.command_line import Cli
+from tests.support.interruptions import interrupt_waits
 from worker.adapters.sql import SqlJobStore
 from worker.entrypoints.bundle_text import bundle_text, ranking_text
 from worker.entrypoints.cli import waiting
@@ -187,10 +187,7 @@ def test_a_bell_that_is_broken_is_told(
 def test_an_interrupted_wait_says_where_the_bundle_stands(
     cli: Cli, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupt(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(threading.Event, "wait", interrupt)
+    interrupt_waits(monkeypatch)
     monkeypatch.setattr(waiting, "_local_worker", no_worker)
     result = cli("bundle", write(here, BUNDLE), "--wait")
     assert result.exit_code == INTERRUPTED

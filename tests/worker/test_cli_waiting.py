@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import worker.bootstrap as bootstrap
+from tests.support.interruptions import interrupt_waits
 from tests.support.jobs import a_running_job
 from tests.support.patience import PATIENCE_SECONDS
 from worker.adapters.memory import MemoryJobStore
@@ -97,11 +98,7 @@ def test_a_remote_job_goes_on_when_the_wait_is_interrupted(
     remote: bootstrap.Services, store: MemoryJobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     running = a_running_job(store).job
-
-    def ctrl_c(*_: Any) -> Job:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(threading.Event, "wait", ctrl_c)
+    interrupt_waits(monkeypatch)
     with pytest.raises(Interrupted, match="job j1 is running") as caught:
         waiting.wait_for(remote, running)
     assert caught.value.exit_code == 130

@@ -1,7 +1,7 @@
 """What a worker counts: each thing once, under one prefix, in base units, of nobody in person."""
 
 import re
-import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -56,7 +56,7 @@ def test_a_failure_is_counted_by_its_code() -> None:
 
 def test_the_gap_is_between_confirmed_beats(monkeypatch: pytest.MonkeyPatch) -> None:
     moments = iter([0.0, 40.0, 47.0])
-    monkeypatch.setattr(time, "monotonic", lambda: next(moments))
+    monkeypatch.setattr("worker.telemetry.time", SimpleNamespace(monotonic=moments.__next__))
     telemetry = Telemetry()
     telemetry.beat()
     telemetry.beat()
