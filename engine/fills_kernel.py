@@ -27,9 +27,10 @@ from engine.orders import (
     Words,
     next_code,
 )
+from engine.prefetching import prefetch
 from engine.simulation import BoolArray, ExitReason, FloatArray, IntArray
 from engine.sweeps.borrowing import borrowed
-from engine.trade_columns import write_open_trade, write_trade
+from engine.trade_columns import expect_trade, write_constants, write_open_trade, write_trade
 
 
 class SizingKind(IntEnum):
@@ -53,6 +54,12 @@ _NOTIONAL = int(SizingKind.NOTIONAL)
 _BY_SIGNAL = int(ExitReason.SIGNAL)
 _BY_END = int(ExitReason.END_OF_DATA)
 _BY_RUIN = int(ExitReason.RUIN)
+
+#: More bars than this do not stay in a processor's own caches from one pass to the next.
+MANY_BARS = 32_768
+#: How far ahead of the bar that is looked at prices are asked for, and how many lines of them: as
+#: many as a short trade takes.
+_AHEAD, _LINES, _LINE_BARS = 256, 3, 8
 
 #: A size this close below a whole number of units is that number.
 WHOLE_UNIT_TOLERANCE = 1e-9
@@ -143,6 +150,19 @@ def _extremes(
 
 
 @kernel
+def _expect_bars(
+    bar: int, market: FloatArray, high: FloatArray, low: FloatArray, close: FloatArray
+) -> None:
+    """Ask for the prices that are looked at some trades after ``bar``."""
+    for line in range(_LINES):
+        place = bar + _AHEAD + line * _LINE_BARS
+        prefetch(market, place)
+        prefetch(high, place)
+        prefetch(low, place)
+        prefetch(close, place)
+
+
+@kernel
 def run_bars(
     first: int,
     last: int,
@@ -209,6 +229,7 @@ def run_bars(
     ends_here = close_at_end and last == len(close)
     market = close if fill_on_close else open_
     stop, target = -math.inf, math.inf
+    has_many = len(close) > MANY_BARS
     # An order fills at the open after the close that signals it, or on that close.
     delay = 0 if fill_on_close else 1
 
@@ -216,6 +237,8 @@ def run_bars(
     order_from = first  # The first bar whose order is still to be looked at.
     range_from = first  # The first bar whose range is still to be looked at.
     while True:
+        if has_many:
+            _expect_bars(bar, market, high, low, close)
         if side == 0:
             fill = last
             if ruin_index < 0 and (max_cycles == 0 or completed < max_cycles):
@@ -292,6 +315,8 @@ def run_bars(
             fee = units * price * fee_rate + fee_per_trade
             cash = cash + holding * price - fee
             fees_paid += fee
+            if has_many:
+                expect_trade(numbers, indices, closed)
             write_trade(
                 numbers, indices, flags, closed, side, units, entry_index, bar, entry_price, price,
                 entry_fee + fee, lowest, highest, start_equity, cash, reason, ambiguous,
@@ -322,7 +347,9 @@ def run_bars(
                 if first_unfilled < 0:
                     first_unfilled = bar
 
-    if side != 0 and last == len(close):
+    is_open = side != 0 and last == len(close)
+    write_constants(numbers, indices, flags, closed + is_open)
+    if is_open:
         write_open_trade(
             numbers, indices, flags, closed, side, units, entry_index, last - 1, entry_price,
             close[last - 1], entry_fee, lowest, highest, start_equity, equity[last - 1],

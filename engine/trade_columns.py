@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from engine._jit import kernel
+from engine.prefetching import prefetch
 from engine.simulation import (
     NO_INDEX,
     BoolArray,
@@ -37,6 +38,8 @@ _POSITION = int(Instrument.POSITION)
 _CLOSED = int(Outcome.CLOSED)
 _UNFINISHED = int(Outcome.NONE)
 _OPEN = int(ExitReason.OPEN)
+#: Numbers in a line of a processor's cache.
+_LINE_ROWS = 8
 
 
 class TradeColumns(NamedTuple):
@@ -117,7 +120,6 @@ def joined(parts: list[TradeColumns]) -> TradeColumns:
 def _write(
     numbers: FloatArray,
     indices: IntArray,
-    flags: BoolArray,
     row: int,
     side: int,
     units: float,
@@ -142,13 +144,34 @@ def _write(
     numbers[MFE, row] = (side * best - entry) / entry_price
     numbers[START, row] = start_equity
     numbers[END, row] = end_equity
-    numbers[NONE, row] = math.nan
-    numbers[PREMIUM, row] = 0.0
     indices[SIDE, row] = side
     indices[ENTRY_INDEX, row] = entry_index
-    indices[INSTRUMENT, row] = _POSITION
-    indices[NOWHERE, row] = NO_INDEX
-    flags[ASSIGNED, row] = False
+
+
+@kernel
+def write_constants(numbers: FloatArray, indices: IntArray, flags: BoolArray, rows: int) -> None:
+    """Fill what is the same for every trade, in the first ``rows`` columns of each."""
+    for row in range(np.uint64(rows)):
+        numbers[NONE, row] = math.nan
+    for row in range(np.uint64(rows)):
+        numbers[PREMIUM, row] = 0.0
+    for row in range(np.uint64(rows)):
+        indices[INSTRUMENT, row] = _POSITION
+    for row in range(np.uint64(rows)):
+        indices[NOWHERE, row] = NO_INDEX
+    for row in range(np.uint64(rows)):
+        flags[ASSIGNED, row] = False
+
+
+@kernel
+def expect_trade(numbers: FloatArray, indices: IntArray, row: int) -> None:
+    """Ask, once for as many trades as share a line, for the places of those that come next."""
+    if row % _LINE_ROWS != 0:
+        return
+    for column in range(NONE):
+        prefetch(numbers[column], row + 2 * _LINE_ROWS)
+    for column in range(INSTRUMENT):
+        prefetch(indices[column], row + 2 * _LINE_ROWS)
 
 
 @kernel
@@ -171,11 +194,13 @@ def write_trade(
     reason: int,
     ambiguous: bool,
 ) -> None:
-    """Fill one column of each; the exit price counts as a price that the trade has seen."""
+    """Fill one column of each, but for the constants; the exit price counts as a price that the
+    trade has seen.
+    """
     lowest = exit_price if exit_price < lowest else lowest
     highest = exit_price if exit_price > highest else highest
     _write(
-        numbers, indices, flags, row, side, units, entry_index, entry_price, exit_price, fees,
+        numbers, indices, row, side, units, entry_index, entry_price, exit_price, fees,
         lowest if side > 0 else highest, highest if side > 0 else lowest, start_equity, end_equity,
     )  # fmt: skip
     numbers[EXIT_PRICE, row] = exit_price
@@ -207,7 +232,7 @@ def write_open_trade(
 ) -> None:
     """A trade that is not closed, marked at the last close; its cycle ends there unfinished."""
     _write(
-        numbers, indices, flags, row, side, units, entry_index, entry_price, last_close, fees,
+        numbers, indices, row, side, units, entry_index, entry_price, last_close, fees,
         lowest if side > 0 else highest, highest if side > 0 else lowest, start_equity, last_equity,
     )  # fmt: skip
     numbers[EXIT_PRICE, row] = math.nan
