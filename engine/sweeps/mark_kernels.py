@@ -7,7 +7,6 @@ import numpy as np
 from engine._jit import borrowing, inlined
 from engine.simulation import FloatArray, IntArray
 from engine.sweeps.accounts import (
-    A_CAPITAL,
     A_DEEPEST,
     A_EQUITY,
     A_GROWN_DEEPEST,
@@ -28,9 +27,6 @@ from engine.sweeps.accounts import (
 )
 from engine.sweeps.bits import WORD_BARS
 from engine.sweeps.tile_prices import TilePrices
-
-#: Far more than rounding can part the equity from the product of its returns.
-GROWTH_MARGIN = 1e-6
 
 
 @borrowing
@@ -101,6 +97,8 @@ def _sum_returns(
     losses = account[A_LOSSES]
     growth = account[A_GROWTH]
     moved = 0
+    least = growth
+    most = growth
     for place in range(np.uint64(end - begin)):
         change = returns[place]
         is_move = change != 0.0
@@ -111,6 +109,13 @@ def _sum_returns(
         loss = change if change < 0.0 else 0.0
         losses += loss * loss
         growth *= 1.0 + change
+        least = growth if growth < least else least
+        most = growth if growth > most else most
+    # Rounding keeps the order, so the extremes of the growth are those of 100 that grow.
+    if most * 100.0 > account[A_GROWN_PEAK]:
+        _scan_growth(end - begin, account[A_GROWTH], returns, account)
+    else:
+        account[A_GROWN_LOW] = min(account[A_GROWN_LOW], least * 100.0)
     account[A_SHIFTED] = shifted
     account[A_SHIFTED_SQUARES] = squares
     account[A_LOSSES] = losses
@@ -172,15 +177,7 @@ def mark(
         else:
             account[A_LOW] = min(account[A_LOW], least)
     if depth >= RETURNS:
-        growth = account[A_GROWTH]
         _sum_returns(begin, end, cash, holding, tile.closes, returns, account, counts)
-        # The growth of 100 is the equity but for rounding, of which the margin has plenty.
-        scale = 100.0 / account[A_CAPITAL]
-        if (
-            most * scale * (1.0 + GROWTH_MARGIN) >= account[A_GROWN_PEAK]
-            or least * scale * (1.0 - GROWTH_MARGIN) <= account[A_GROWN_LOW]
-        ):
-            _scan_growth(end - begin, growth, returns, account)
     counts[A_HELD] += end - begin
     account[A_EQUITY] = cash + holding * tile.closes[end - 1]
     return ruin
@@ -195,9 +192,7 @@ def mark_flat(
     if depth >= DRAWDOWN:
         _scan_drawdown(bar, bar + 1, cash, 0.0, tile.closes, account)
     if depth >= RETURNS:
-        growth = account[A_GROWTH]
         _sum_returns(bar, bar + 1, cash, 0.0, tile.closes, returns, account, counts)
-        _scan_growth(1, growth, returns, account)
     account[A_EQUITY] = cash
     if cash <= 0.0:
         counts[A_IS_RUINED] = 1
