@@ -4,6 +4,8 @@ import pytest
 
 from tests.support.emulators import FirestoreEmulator, PubSubEmulator
 from tests.support.stack import Stack
+from worker.bootstrap import engine_calls
+from worker.services.warming import WarmUp
 
 
 @pytest.fixture(scope="session")
@@ -12,6 +14,8 @@ def session_stack(
     pubsub_process: PubSubEmulator,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Stack]:
+    # What is compiled here need not be waited for until the worker is ready.
+    WarmUp(engine_calls()).run()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FIRESTORE_EMULATOR_HOST", firestore_process.host)
         stack = Stack(firestore_process, pubsub_process, tmp_path_factory.mktemp("stack"))
