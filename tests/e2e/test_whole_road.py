@@ -126,9 +126,9 @@ BAD_JOBS: dict[str, tuple[dict[str, Any], str, str]] = {
         "colour",
     ),
     "dates the wrong way round": (
-        {"configUsed": {**WHEEL, "startDate": "2026-01-01"}},
+        {"configUsed": {**WHEEL, "startDate": "2026-01-01", "pricePath": []}},
         "INVALID_CONFIG",
-        "Date",
+        "endDate",
     ),
     "a price that is not a number": (
         {"configUsed": {**WHEEL, "pricePath": [100.0, float("nan"), 101.0]}},

@@ -165,7 +165,7 @@ def test_a_recomputation_matches_and_new_candles_are_noticed(site: Site) -> None
         ({"pricePath": [1.0, 0.0]}, "pricePath"),
         ({"pricePath": [1.0, -2.0]}, "pricePath"),
         ({"pricePath": [1.0, float("nan")]}, "pricePath"),
-        ({"startDate": "2030-01-01"}, "Date"),
+        ({"startDate": "2030-01-01", "pricePath": []}, "endDate"),
         ({"bogus": 1}, "bogus"),
         ({"strategyId": "magic"}, "strategyId"),
         ({"symbol": "../etc"}, "symbol"),
