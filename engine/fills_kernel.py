@@ -15,7 +15,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from engine._jit import kernel
+from engine._jit import borrowing, kernel
 from engine.levels import exit_in_bar, fixed_levels, touched_bar, trailing_level
 from engine.orders import (
     ENTRIES,
@@ -29,7 +29,6 @@ from engine.orders import (
 )
 from engine.prefetching import prefetch
 from engine.simulation import BoolArray, ExitReason, FloatArray, IntArray
-from engine.sweeps.borrowing import borrowed
 from engine.trade_columns import expect_trade, write_constants, write_open_trade, write_trade
 
 
@@ -93,7 +92,7 @@ def units_to_open(
     return units
 
 
-@kernel
+@borrowing
 def _mark_flat(
     begin: int, end: int, cash: float, equity: FloatArray, holds_position: BoolArray
 ) -> None:
@@ -103,7 +102,7 @@ def _mark_flat(
         holds_position[i] = False
 
 
-@kernel
+@borrowing
 def _mark_position(
     begin: int,
     end: int,
@@ -131,7 +130,7 @@ def _mark_position(
     return end
 
 
-@kernel
+@borrowing
 def _extremes(
     begin: int, end: int, low: IntArray, high: IntArray, lowest: float, highest: float
 ) -> tuple[float, float]:
@@ -149,7 +148,7 @@ def _extremes(
     return min(lowest, low_price.view(np.float64)), max(highest, high_price.view(np.float64))
 
 
-@kernel
+@borrowing
 def _expect_bars(
     bar: int, market: FloatArray, high: FloatArray, low: FloatArray, close: FloatArray
 ) -> None:
@@ -162,7 +161,7 @@ def _expect_bars(
         prefetch(close, place)
 
 
-@kernel
+@borrowing
 def run_bars(
     first: int,
     last: int,
@@ -205,11 +204,7 @@ def run_bars(
             after them one that is open on the very last bar; need room for two more than bars of
             it ask for an entry.
     """
-    open_, high, low, close = borrowed(open_), borrowed(high), borrowed(low), borrowed(close)
-    codes, words, equity = borrowed(codes), borrowed(words), borrowed(equity)
-    holds_position = borrowed(holds_position)
-    numbers, indices, flags = borrowed(numbers), borrowed(indices), borrowed(flags)
-    low_bits, high_bits = borrowed(low.view(np.int64)), borrowed(high.view(np.int64))
+    low_bits, high_bits = low.view(np.int64), high.view(np.int64)
     cash = state[CASH]
     units = state[UNITS]
     entry_price = state[ENTRY_PRICE]

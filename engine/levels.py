@@ -5,7 +5,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from engine._jit import kernel
+from engine._jit import borrowing, kernel
 from engine.simulation import ExitReason, FloatArray
 
 
@@ -50,7 +50,7 @@ def trailing_level(side: int, best: float, trailing_stop: float) -> float:
     return -math.inf
 
 
-@kernel
+@borrowing
 def touched_bar(
     begin: int,
     end: int,

@@ -5,9 +5,9 @@ from enum import IntFlag
 import numpy as np
 from numpy.typing import NDArray
 
-from engine._jit import kernel
+from engine._jit import borrowing
+from engine.bits import lowest_bit
 from engine.simulation import BoolArray
-from engine.sweeps.bits import lowest_bit
 
 Codes = NDArray[np.uint8]
 Words = NDArray[np.uint64]
@@ -45,7 +45,7 @@ def empty_codes(bars: int) -> Codes:
     return codes
 
 
-@kernel
+@borrowing
 def write_codes(
     long_entry: BoolArray,
     long_exit: BoolArray,
@@ -63,7 +63,7 @@ def write_codes(
         )
 
 
-@kernel
+@borrowing
 def next_code(words: Words, mask: int, start: int, stop: int) -> int:
     """The first bar of start … stop − 1 whose code has a bit of ``mask``, or ``stop``."""
     if start >= stop:

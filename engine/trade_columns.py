@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine._jit import kernel
+from engine._jit import borrowing
 from engine.prefetching import prefetch
 from engine.simulation import (
     NO_INDEX,
@@ -116,7 +116,7 @@ def joined(parts: list[TradeColumns]) -> TradeColumns:
     return TradeColumns(*(np.concatenate(rows, axis=1) for rows in zip(*parts, strict=True)))
 
 
-@kernel
+@borrowing
 def _write(
     numbers: FloatArray,
     indices: IntArray,
@@ -148,7 +148,7 @@ def _write(
     indices[ENTRY_INDEX, row] = entry_index
 
 
-@kernel
+@borrowing
 def write_constants(numbers: FloatArray, indices: IntArray, flags: BoolArray, rows: int) -> None:
     """Fill what is the same for every trade, in the first ``rows`` columns of each."""
     for row in range(np.uint64(rows)):
@@ -163,7 +163,7 @@ def write_constants(numbers: FloatArray, indices: IntArray, flags: BoolArray, ro
         flags[ASSIGNED, row] = False
 
 
-@kernel
+@borrowing
 def expect_trade(numbers: FloatArray, indices: IntArray, row: int) -> None:
     """Ask, once for as many trades as share a line, for the places of those that come next."""
     if row % _LINE_ROWS != 0:
@@ -174,7 +174,7 @@ def expect_trade(numbers: FloatArray, indices: IntArray, row: int) -> None:
         prefetch(indices[column], row + 2 * _LINE_ROWS)
 
 
-@kernel
+@borrowing
 def write_trade(
     numbers: FloatArray,
     indices: IntArray,
@@ -212,7 +212,7 @@ def write_trade(
     flags[COMPLETED, row] = True
 
 
-@kernel
+@borrowing
 def write_open_trade(
     numbers: FloatArray,
     indices: IntArray,

@@ -3,10 +3,10 @@
 import numpy as np
 
 from engine._jit import inlined
+from engine.bits import WORD_BARS
 from engine.levels import fixed_levels
 from engine.simulation import FloatArray
 from engine.sweeps.accounts import A_BEST
-from engine.sweeps.bits import WORD_BARS
 from engine.sweeps.tile_prices import TilePrices
 
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from engine._jit import borrowing, inlined
+from engine.bits import WORD_BARS
 from engine.simulation import FloatArray, IntArray
 from engine.sweeps.accounts import (
     A_DEEPEST,
@@ -25,7 +26,6 @@ from engine.sweeps.accounts import (
     DRAWDOWN,
     RETURNS,
 )
-from engine.sweeps.bits import WORD_BARS
 from engine.sweeps.tile_prices import TilePrices
 
 

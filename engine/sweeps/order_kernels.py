@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine._jit import borrowing, inlined
+from engine.bits import WORD_BARS, lowest_bit
 from engine.simulation import IntArray
 from engine.sweeps.accounts import (
     A_PENDING,
@@ -13,7 +14,6 @@ from engine.sweeps.accounts import (
     R_SHORT_ENTRY,
     R_SHORT_EXIT,
 )
-from engine.sweeps.bits import WORD_BARS, lowest_bit
 from engine.sweeps.plane_kernels import NOWHERE, TILE_WORDS, Planes
 
 #: Rows of a variant's orders in a tile; the last column of a row tells which words have any.

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine._jit import borrowing
+from engine.bits import WORD_BARS, at_most, greater
 from engine.return_kernels import BLOCK
 from engine.simulation import FloatArray, IntArray
-from engine.sweeps.bits import WORD_BARS, at_most, greater
 
 #: Bars of a tile: the block in which returns are summed.
 TILE_BARS = BLOCK

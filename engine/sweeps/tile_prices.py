@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from engine._jit import borrowing
+from engine.bits import WORD_BARS
 from engine.simulation import FloatArray, IntArray
-from engine.sweeps.bits import WORD_BARS
 
 
 class TilePrices(NamedTuple):

@@ -12,11 +12,11 @@ import numba
 import numpy as np
 import pytest
 
-from engine import Candles, run_backtest
+from engine import Candles, bits, run_backtest
 from engine.return_kernels import BLOCK, moments
 from engine.simulation import FloatArray
 from engine.sweep import Ending, SweepResult, run_sweep, sweep_rows
-from engine.sweeps import bits, one_by_one, tiles
+from engine.sweeps import one_by_one, tiles
 from engine.sweeps.overrides import overridden
 from engine.sweeps.reading import Reader
 from engine.sweeps.rows import SweepRow, Variant
