@@ -109,11 +109,8 @@ def _validated(model: type[M], raw: Any, prefix: str) -> tuple[M | None, list[Co
 def _date_problems(raw: Mapping[str, Any], prefix: str) -> list[ConfigProblem]:
     """What is wrong with the dates beyond each one's own form.
 
-    A price path has an end of its own, so that nothing depends on ``endDate`` beside one.
+    Reversed dates are a mistake beside a price path, too, though nothing depends on its end.
     """
-    price_path = raw.get("pricePath")
-    if isinstance(price_path, list | tuple) and price_path:
-        return []
     start_text, end_text = raw.get("startDate"), raw.get("endDate")
     try:
         start, end = start_of(str(start_text)), end_of(str(end_text))

@@ -165,15 +165,10 @@ def test_a_price_path_is_used_whole_whatever_the_end_date(end: str) -> None:
 
 
 @pytest.mark.parametrize("end", ["2019-01-01", "2020-01-01T05:59:59Z"])
-def test_beside_a_price_path_the_end_may_lie_before_the_start(end: str) -> None:
-    """A client that fills in today's date means nothing by it."""
-    changes: dict[str, Any] = {"startDate": "2020-01-01T06:00", "endDate": end}
-    usual = path_run([5.0, 6.0, 7.0, 8.0], startDate="2020-01-01T06:00", endDate="2021-01-01")
-    found = path_run([5.0, 6.0, 7.0, 8.0], **changes)
-    assert found.result_digest == usual.result_digest
-    assert found.config_used["endDate"] == end
+@pytest.mark.parametrize("path", [[], [5.0, 6.0, 7.0, 8.0]], ids=repr)
+def test_reversed_dates_are_refused_beside_a_price_path_too(end: str, path: list[float]) -> None:
     with pytest.raises(ConfigError, match="endDate: expected a date not before startDate"):
-        path_run([], **changes)
+        path_run(path, startDate="2020-01-01T06:00", endDate=end)
 
 
 @pytest.mark.parametrize("empty", [[], (), np.array([])], ids=repr)
