@@ -93,6 +93,65 @@ def test_pages_of_a_list_go_on_behind_one(sqlite_store: SqlJobStore, overwrite: 
     sqlite_store.close()
 
 
+@pytest.mark.parametrize("value", ["later", 5.5])
+def test_pages_go_on_behind_one_whose_place_cannot_be_read(
+    sqlite_store: SqlJobStore, overwrite: Overwrite, value: Any
+) -> None:
+    """Words are behind all times, and numbers before them: it is on the first page or the last."""
+    for number in range(5):
+        sqlite_store.create(an_admitted_job(f"j{number}", number, user_id="ann"))
+    overwrite("j2", "admitted_at", value)
+
+    seen: list[str] = []
+    cursor = None
+    for _ in range(3):
+        page = sqlite_store.jobs_of("ann", limit=2, cursor=cursor)
+        seen += [job.job_id for job in page.jobs]
+        cursor = page.cursor
+        if cursor is None:
+            break
+
+    assert cursor is None
+    assert sorted(seen) == ["j0", "j1", "j2", "j3", "j4"]
+    sqlite_store.close()
+
+
+def assert_counted_without_the_range_of(store: SqlJobStore, bad: str) -> None:
+    """``bad`` is one of two queued chunk jobs of three variants, the other of which runs."""
+    jobs = {job.job_id: job for job in store.chunk_jobs("b1")}
+    counted = store.chunk_tally("b1")
+
+    assert jobs.keys() == {"c1", "c2"}
+    assert jobs[bad].variants in (None, {})
+    assert jobs[bad].defects
+    assert jobs["c2"].variants == {"start": 3, "count": 3}
+    assert (counted.queued, counted.running, counted.unfinished) == (1, 1, 2)
+
+
+@pytest.mark.parametrize("value", ["{", '"no range"', "5", b"\xff"])
+def test_a_chunk_job_that_cannot_be_read_keeps_its_bundle_from_nothing(
+    sqlite_store: SqlJobStore, overwrite: Overwrite, value: Any
+) -> None:
+    for place, name in enumerate(["c1", "c2"]):
+        of_bundle = {"start": 3 * place, "count": 3}
+        sqlite_store.create(
+            an_admitted_job(name, -place, bundle_id="b1", variants=of_bundle, user_id="ann")
+        )
+    claimed = claim_best(sqlite_store)
+    assert claimed is not None
+    assert claimed.job.job_id == "c2"
+    overwrite("c1", "variants", value)
+
+    assert_counted_without_the_range_of(sqlite_store, "c1")
+
+    refused = refused_or_claimed(sqlite_store)
+    assert refused is not None
+    assert refused.job.job_id == "c1"
+    counted = sqlite_store.chunk_tally("b1")
+    assert (counted.running, counted.failed, counted.variants_lost) == (1, 1, 0)
+    sqlite_store.close()
+
+
 def test_a_lease_that_cannot_be_read_is_none(
     sqlite_store: SqlJobStore, overwrite: Overwrite
 ) -> None:
@@ -131,11 +190,20 @@ def test_so_it_is_on_postgresql(postgresql_store: SqlJobStore, postgres_url: str
     postgresql_store.create(a_job("older"))
     postgresql_store.create(an_admitted_job("bad", -10))
     postgresql_store.create(an_admitted_job("good"))
+    for place, name in enumerate(["c1", "c2"]):
+        of_bundle = {"start": 3 * place, "count": 3}
+        postgresql_store.create(
+            an_admitted_job(name, -50 - place, bundle_id="b1", variants=of_bundle)
+        )
+    assert claim_best(postgresql_store) is not None
     address = postgres_url.replace("postgresql+psycopg://", "postgresql://")
     with psycopg.connect(address) as connection:
         connection.execute("UPDATE backtest_jobs SET config_used = '{' WHERE job_id = 'bad'")
         connection.execute("UPDATE backtest_jobs SET status = 'Pending' WHERE job_id = 'older'")
+        connection.execute("UPDATE backtest_jobs SET variants = '{' WHERE job_id = 'c1'")
 
+    assert_counted_without_the_range_of(postgresql_store, "c1")
+    assert refused_or_claimed(postgresql_store) is not None
     refused = refused_or_claimed(postgresql_store)
     claimed = claim_best(postgresql_store)
 

@@ -72,6 +72,8 @@ def read_job(row: Mapping[str, Any]) -> Job:
     """Raises ValueError or TypeError for a row that :func:`job_row` did not make."""
     if not isinstance(row["config_used"], dict):
         raise TypeError("config_used is no map")
+    if not isinstance(row["variants"], dict | None):
+        raise TypeError("variants is no map")
     values = {name: row[name] for name in _JOB_COLUMNS}
     values["submitted_at"] = row["submitted_text"] or row["submitted_at"]
     values["status"] = JobStatus(row["status"])

@@ -134,7 +134,11 @@ class SqlJobStore(SqlOverview, SqlSwitches, SqlBundles, SqlPurging):
         newest_first = own.order_by(jobs.c.admitted_at.desc(), jobs.c.job_id.desc())
         found = self._listed(newest_first.limit(limit + 1))
         page, more = found[:limit], len(found) > limit
-        return Page(jobs=page, cursor=Cursor.after(page[-1]).encode() if more else None)
+        # One whose time cannot be read has no place that a cursor could name.
+        placed = [job for job in page if job.admitted_at is not None]
+        return Page(
+            jobs=page, cursor=Cursor.after(placed[-1]).encode() if more and placed else None
+        )
 
     def _listed(self, query: Select[Any]) -> list[Job]:
         """Several jobs at once, or one by one if one of them is not as this store writes them."""

@@ -60,8 +60,8 @@ class EndedRows:
 
     def _completed(self, bundle: Bundle) -> Iterator[tuple[Job, Chunk]]:
         for job in self._store.chunk_jobs(bundle.bundle_id):
-            chunk = chunk_of(job)
-            if job.status is JobStatus.COMPLETED and chunk is not None:
+            # One that failed may not even say which variants were its own.
+            if job.status is JobStatus.COMPLETED and (chunk := chunk_of(job)) is not None:
                 yield job, chunk
 
     def _artifacts(self, job: Job) -> Mapping[str, Artifact]:
