@@ -189,9 +189,7 @@ class TestWaiting:
 class TestBacklog:
     def test_how_many_and_since_when(self, store: JobStore) -> None:
         store.create(an_admitted_job("younger", -5000, admitted_at=ADMITTED_AT))
-        store.create(
-            an_admitted_job("older", 5000, admitted_at=ADMITTED_AT - timedelta(hours=1))
-        )
+        store.create(an_admitted_job("older", 5000, admitted_at=ADMITTED_AT - timedelta(hours=1)))
         wait(store, "waits")
         store.create(an_admitted_job("polled", lane="poll"))
         store.create(an_admitted_job("next", engine_version="2.0.0"))
