@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.support.control import laptop_settings
 from tests.support.jobs import a_job, an_admitted_job
 from worker.adapters.sql import SqlJobStore
+from worker.bootstrap import build_services
 from worker.entrypoints.cli import main
 from worker.entrypoints.cli.bundles import _require_no_failure
 from worker.entrypoints.cli.failures import Failed
@@ -18,6 +20,7 @@ from worker.jobs.errors import ErrorCode
 from worker.jobs.states import JobStatus
 from worker.jobs.transitions import reject
 from worker.ports import Pause
+from worker.settings import Settings, SettingsError
 
 Cli = Callable[..., Result]
 
@@ -157,6 +160,17 @@ class TestDirectories:
         assert result.stderr.splitlines()[-1] == (
             f"Error: {setting}=file: expected a directory or gs://BUCKET/PREFIX, got a file"
         )
+
+    def test_no_store_is_opened_that_nobody_would_close(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "file").write_text("")
+        opened: list[Settings] = []
+        monkeypatch.setattr("worker.bootstrap.services.build_store", opened.append)
+        for place in ("candles", "artifacts"):
+            with pytest.raises(SettingsError, match="got a file"):
+                build_services(laptop_settings(**{place: str(tmp_path / "file")}))
+        assert opened == []
 
     def test_so_nothing_is_listed_as_empty(
         self, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -108,13 +108,16 @@ def build_services(
     clock: Clock | None = None,
 ) -> Services:
     """Wire everything the settings ask for; arguments replace single parts."""
+    # What may be refused comes before what would have to be closed then.
+    candles = candles or build_candles(settings)
+    artifacts = artifacts or build_artifacts(settings)
     store = store or build_store(settings)
     return Services(
         settings=settings,
         store=store,
         doorbell=doorbell or build_doorbell(settings),
-        candles=candles or build_candles(settings),
-        artifacts=artifacts or build_artifacts(settings),
+        candles=candles,
+        artifacts=artifacts,
         clock=clock or build_clock(),
         admission=Admission(store, admission_policy(settings), engine.parse_config),
     )
