@@ -89,14 +89,15 @@ class Candles:
         """Checked bars from anything NumPy takes for columns, those of a data frame for instance.
 
         ``times`` are opening times: datetime64, datetimes or ISO texts (UTC without an offset), or
-        whole milliseconds since 1970. Without ``volume`` it is 0.
+        whole milliseconds since 1970. Without ``volume`` it is 0. All are copied: whoever has them
+        may go on writing into them.
 
         Raises:
             DataError: columns of different lengths, or a bad bar, as :meth:`validate` says.
         """
         moments = milliseconds_of(times)
         traded = np.zeros(len(moments)) if volume is None else volume
-        columns = [np.asarray(column) for column in (open, high, low, close, traded)]
+        columns = [np.array(column) for column in (open, high, low, close, traded)]
         candles = cls(symbol, timeframe, moments, *columns)
         candles.validate()
         return candles

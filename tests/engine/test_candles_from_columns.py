@@ -90,3 +90,19 @@ def test_a_data_frame() -> None:
     assert found.close.tolist() == [2.0, 2.5]
     with pytest.raises(DataError, match="bar 1: its time"):
         milliseconds_of(pandas.Series([days[0], pandas.NaT]))
+
+
+def test_what_is_written_later_is_not_in_the_candles() -> None:
+    """Candles that were checked once are not checked again."""
+    moments = np.array(TWO_DAYS, np.int64)
+    prices = np.array([100.0, 101.0])
+    volume = np.array([5.0, 6.0])
+    candles = Candles.from_columns(
+        "SPY", "1d", moments, prices, prices, prices, prices, volume=volume
+    )
+    assert candles.is_usable
+    moments[0], prices[1], volume[:] = TWO_DAYS[1], np.nan, -1.0
+    candles.validate()
+    assert candles.times.tolist() == TWO_DAYS
+    assert candles.close.tolist() == [100.0, 101.0]
+    assert candles.volume.tolist() == [5.0, 6.0]
