@@ -106,7 +106,8 @@ class Reader:
             return None
 
     def _keep(self, key: tuple[Any, ...], frame: Frame) -> None:
-        if key in self._frames:
+        # A portfolio is read whole all the same, and its sleeves may have paths of prices, too.
+        if key in self._frames or reads_alone(frame.config.strategy_id) is None:
             return
         # A path of prices may be a megabyte, and each frame that is read whole has its own.
         if len(self._frames) >= MOST_FRAMES or frame.config.price_path is not None:

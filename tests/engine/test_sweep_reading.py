@@ -206,6 +206,17 @@ def test_of_combinations_with_prices_one_is_kept() -> None:
         assert len(reader._frames) == 1
 
 
+def test_of_portfolios_none_is_kept() -> None:
+    """Each would hold the prices of all its sleeves, and be read whole again nonetheless."""
+    sleeve = {"strategyId": "smaCross", "pricePath": [100.0, 101.0, 102.0]}
+    reader = Reader(config("portfolio", parameters={"sleeves": [{"weight": 1, "config": sleeve}]}))
+    for index in range(5):
+        found = reader.read(index, {"startingCapital": 100 + index})
+        assert isinstance(found, Variant)
+        assert found.config.starting_capital == 100 + index
+    assert reader._frames == {}
+
+
 @pytest.mark.parametrize("spare", [0, 10, 10_000])
 def test_room_for_so_many_more_keys_and_bytes(spare: int) -> None:
     sound = config(parameters={"fast": 3})
