@@ -120,6 +120,10 @@ class MemoryArtifacts:
     def chunks(self, artifact: Artifact) -> Iterator[bytes]:
         return iter([self.read(artifact)])
 
+    def remove(self, artifact: Artifact) -> None:
+        if self.files.pop(artifact.uri, None) is None:
+            raise FileNotFoundError(artifact.uri)
+
 
 @dataclass
 class Control:
