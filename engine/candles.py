@@ -36,6 +36,14 @@ def _column(values: Any, dtype: type[np.generic]) -> NDArray[Any]:
     return column if column.flags.writeable else column.copy()
 
 
+def _numbers(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    """A copy of a column that somebody gave."""
+    try:
+        return np.array(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"column {name}: expected numbers ({error})") from None
+
+
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Candles:
     """Bars of one symbol, oldest first.
@@ -93,11 +101,13 @@ class Candles:
         may go on writing into them.
 
         Raises:
-            DataError: columns of different lengths, or a bad bar, as :meth:`validate` says.
+            DataError: columns of different lengths or not of numbers, or a bad bar, as
+                :meth:`validate` says.
         """
         moments = milliseconds_of(times)
         traded = np.zeros(len(moments)) if volume is None else volume
-        columns = [np.array(column) for column in (open, high, low, close, traded)]
+        given = zip((*PRICE_COLUMNS, "volume"), (open, high, low, close, traded), strict=True)
+        columns = [_numbers(name, column) for name, column in given]
         candles = cls(symbol, timeframe, moments, *columns)
         candles.validate()
         return candles

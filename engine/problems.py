@@ -41,8 +41,8 @@ _EXPECTED = {
     "string_too_long": "at most {max_length} characters",
     "string_too_short": "at least {min_length} characters",
     "string_pattern_mismatch": "text matching {pattern}",
-    "too_long": "at most {max_length} items",
-    "too_short": "at least {min_length} items",
+    "too_long": "a list of at most {max_length}",
+    "too_short": "a list of at least {min_length}",
     "none_required": "null",
 }
 

@@ -39,8 +39,10 @@ def resample(candles: Candles, timeframe: str) -> Candles:
     day or week appears with the first bar that follows it. The first bar is made of what there is.
 
     Raises:
-        ValueError: ``timeframe`` is no multiple of that of ``candles``.
+        ValueError: ``timeframe`` is none, or no multiple of that of ``candles``.
     """
+    if timeframe not in TIMEFRAMES:
+        raise ValueError(f"timeframe: expected one of {' '.join(TIMEFRAMES)}, got {timeframe!r}")
     if not divides(candles.timeframe, timeframe):
         raise ValueError(f"{timeframe} bars cannot be made of {candles.timeframe} bars")
     opening = opening_times(candles.times, timeframe)

@@ -86,8 +86,9 @@ def read_candles(path: str | Path, symbol: str, timeframe: str = "1d") -> Candle
     """The bars of one file of any format that can be imported, without storing them.
 
     Raises:
-        ImportRefused: a file or row that cannot be used.
+        ImportRefused: a name, file or row that cannot be used.
     """
+    _check_name(symbol, timeframe)
     rows = _read(Path(path))
     candles = Candles(symbol, timeframe, rows.times, *rows.values)
     candles.validate()

@@ -106,3 +106,11 @@ def test_what_is_written_later_is_not_in_the_candles() -> None:
     assert candles.times.tolist() == TWO_DAYS
     assert candles.close.tolist() == [100.0, 101.0]
     assert candles.volume.tolist() == [5.0, 6.0]
+
+
+def test_a_column_that_holds_no_numbers_is_named() -> None:
+    prices = [100.0, 101.0]
+    with pytest.raises(DataError, match="column high: expected numbers"):
+        Candles.from_columns("SPY", "1d", TWO_DAYS, prices, ["a", "b"], prices, prices)
+    with pytest.raises(DataError, match="column volume: expected numbers"):
+        Candles.from_columns("SPY", "1d", TWO_DAYS, prices, prices, prices, prices, [{}, 1])

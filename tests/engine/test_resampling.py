@@ -212,5 +212,10 @@ def test_what_does_not_divide_is_refused(shorter: str, longer: str) -> None:
         resample(bars(shorter, [0]), longer)
 
 
+def test_what_is_no_timeframe_is_named() -> None:
+    with pytest.raises(ValueError, match=r"timeframe: expected one of 1m .* 1w, got '2w'"):
+        resample(bars("1d", [0]), "2w")
+
+
 def test_what_divides_a_week() -> None:
     assert [name for name in TIMEFRAMES if divides(name, "1w")] == list(TIMEFRAMES)[:-1]

@@ -176,3 +176,7 @@ def test_a_file_that_cannot_be_read_is_refused_by_its_row(tmp_path: Path) -> Non
         read_candles(path, "X")
     with pytest.raises(ImportRefused, match=r"no\.csv"):
         read_candles(tmp_path / "no.csv", "X")
+    with pytest.raises(ImportRefused, match="timeframe '2d': expected one of 1m"):
+        read_candles(path, "X", "2d")
+    with pytest.raises(ImportRefused, match="symbol 'A B': expected"):
+        read_candles(path, "A B")

@@ -46,12 +46,12 @@ def test_standard_input_is_a_file_too(monkeypatch: pytest.MonkeyPatch) -> None:
         (b"", "line 1, column 1: not valid JSON"),
         (b'{"a": 1,}', "line 1, column"),
         (b'{\n  "a": 1\n  "b": 2\n}', "line 3, column 3: not valid JSON (Expecting ',' delimiter)"),
-        (b"[]", "expected a JSON object"),
+        (b"[]", "expected a JSON object, the configuration, got a list of 0"),
         (b'"text"', "expected a JSON object"),
-        (b"null", "expected a JSON object"),
+        (b"null", "expected a JSON object, the configuration, got null"),
         (b'{"a": "\xff"}', "not UTF-8 text (byte 7)"),
-        (b"[" * 100_000, "not JSON that can be read"),
-        (b'{"a": ' + b"9" * 10_000 + b"}", "not JSON that can be read"),
+        (b"[" * 100_000, "not JSON that can be read (nested too deep)"),
+        (b'{"a": ' + b"9" * 10_000 + b"}", "(a number of too many digits)"),
     ],
 )
 def test_a_file_that_is_no_config_is_explained(

@@ -76,6 +76,10 @@ def test_the_first_line_says_what_was_run() -> None:
     )
 
 
+def test_one_bar_is_no_bars() -> None:
+    assert ", 1 bar, engine 1.0.0" in lines(result(bars=1))[0]
+
+
 def test_a_label_has_a_line_of_its_own() -> None:
     config = result()["configUsed"] | {"label": "my idea"}
     assert lines(result(configUsed=config))[1] == "my idea"

@@ -6,7 +6,7 @@ from textwrap import wrap
 from typing import Any
 
 from worker.entrypoints.terminal_text import one_line
-from worker.report.wording import count, days, money, number, percent, plain
+from worker.report.wording import bars, count, days, money, number, percent, plain
 
 #: Notes that are shown; the result holds up to 500.
 SHOWN_NOTES = 5
@@ -35,7 +35,7 @@ def _title(result: Mapping[str, Any]) -> str:
     times = result["equityTimestamps"]
     span = f", {times[0][:10]} to {times[-1][:10]}" if times else ""
     label = f"\n{one_line(config['label'])}" if config.get("label") else ""
-    return f"{name}{span}, {result['bars']:,} bars, engine {result['engineVersion']}{label}"
+    return f"{name}{span}, {bars(result['bars'])}, engine {result['engineVersion']}{label}"
 
 
 def _figures(result: Mapping[str, Any]) -> str:

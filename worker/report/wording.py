@@ -23,6 +23,11 @@ def count(value: int | None) -> str:
     return MISSING if value is None else f"{value:,}"
 
 
+def bars(value: int) -> str:
+    """How many bars."""
+    return f"{value:,} bar{'s' * (value != 1)}"
+
+
 def days(value: float | None) -> str:
     """A time in days; a short one with its tenths."""
     if value is None:

@@ -33,6 +33,7 @@ def import_command(files: tuple[Path, ...], symbol: str, timeframe: str, as_json
     from worker.bootstrap import build_candles
     from worker.candle_import import ImportRefused, import_files
     from worker.entrypoints.candle_forms import ImportForm
+    from worker.report.wording import bars
     from worker.settings import load_settings
 
     library = build_candles(load_settings())
@@ -45,7 +46,7 @@ def import_command(files: tuple[Path, ...], symbol: str, timeframe: str, as_json
         return
     entry = report.entry
     click.echo(
-        f"{entry.symbol} {entry.timeframe}: {entry.rows:,} bars, "
+        f"{entry.symbol} {entry.timeframe}: {bars(entry.rows)}, "
         f"{_time(entry.first)} to {_time(entry.last)}"
     )
     for note in report.notes:

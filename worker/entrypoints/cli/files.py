@@ -50,10 +50,14 @@ def _read_object(path: str, what: str) -> dict[str, Any]:
         ) from None
     except UnicodeDecodeError as error:
         raise Failed(f"{name}: not UTF-8 text (byte {error.start})") from None
-    except (RecursionError, ValueError):
-        raise Failed(f"{name}: not JSON that can be read") from None
+    except RecursionError:
+        raise Failed(f"{name}: not JSON that can be read (nested too deep)") from None
+    except ValueError:
+        raise Failed(f"{name}: not JSON that can be read (a number of too many digits)") from None
     if not isinstance(config, dict):
-        raise Failed(f"{name}: expected a JSON object, {what}")
+        from engine.limits import shown
+
+        raise Failed(f"{name}: expected a JSON object, {what}, got {shown(config)}")
     return config
 
 
