@@ -50,7 +50,9 @@ def check_usable(candles: Candles) -> None:
     if candles.is_usable:
         return
     columns = (candles.open, candles.high, candles.low, candles.close, candles.volume)
-    if _are_usable(candles.times, *(column.view(np.uint64) for column in columns)):
+    with np.errstate(over="ignore"):  # the wrap of zero, of which NumPy warns in plain Python
+        is_usable = _are_usable(candles.times, *(column.view(np.uint64) for column in columns))
+    if is_usable:
         candles.mark_usable()
     else:
         candles.validate_usable()

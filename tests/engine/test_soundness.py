@@ -44,6 +44,19 @@ def test_a_price_that_is_none_is_named_with_its_bar(column: str, value: float, b
     assert caught.value.bar == bar
 
 
+@pytest.mark.parametrize("value", BAD)
+def test_plain_python_names_it_without_a_warning(
+    value: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Uncompiled, zero less one is a wrap that NumPy warns of."""
+    quick = soundness._are_usable
+    monkeypatch.setattr(soundness, "_are_usable", getattr(quick, "py_func", quick))
+    check_usable(sound())
+    with pytest.raises(DataError, match="close is not a positive finite price") as caught:
+        check_usable(with_value("close", 17, value))
+    assert caught.value.bar == 17
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf, -1.0])
 def test_so_is_a_volume(value: float) -> None:
     with pytest.raises(DataError, match="volume") as caught:
