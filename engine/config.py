@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    AfterValidator,
     BeforeValidator,
     Field,
     SerializeAsAny,
@@ -35,7 +34,7 @@ StrategyId = Literal[
     "supertrend",
     "donchian",
 ]
-IsoDate = Annotated[str, AfterValidator(checked)]
+IsoDate = Annotated[str, BeforeValidator(checked)]
 #: Money that can grow and be divided by prices without leaving what a float can hold.
 Capital = Annotated[Positive, Field(le=1e100)]
 

@@ -44,8 +44,14 @@ def end_of(text: str) -> datetime:
     return moment + _LAST_MILLISECOND if _DATE.fullmatch(text) else moment
 
 
-def checked(text: str) -> str:
-    """The text itself, if it is a date that can be used."""
+def checked(text: Any) -> str:
+    """The text itself, if it is a date that can be used.
+
+    Raises:
+        ValueError: no text, neither form, or no such day.
+    """
+    if not isinstance(text, str):
+        raise ValueError(EXPECTED)
     end_of(text)
     return text
 

@@ -112,8 +112,10 @@ def _date_problems(raw: Mapping[str, Any], prefix: str) -> list[ConfigProblem]:
     Reversed dates are a mistake beside a price path, too, though nothing depends on its end.
     """
     start_text, end_text = raw.get("startDate"), raw.get("endDate")
+    if not isinstance(start_text, str) or not isinstance(end_text, str):
+        return []
     try:
-        start, end = start_of(str(start_text)), end_of(str(end_text))
+        start, end = start_of(start_text), end_of(end_text)
     except ValueError:
         return []
     if start > end:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from datetime import date
 from typing import Any
 
 import pytest
@@ -231,6 +232,22 @@ def test_missing_fields_are_named() -> None:
 @pytest.mark.parametrize("raw", [None, [], "config", 5, True])
 def test_what_is_no_object_is_refused(raw: Any) -> None:
     assert paths(raw) == ["config"]
+
+
+@pytest.mark.parametrize("key", ["startDate", "endDate"])
+@pytest.mark.parametrize(
+    ("value", "got"),
+    [
+        (20000301, "20000301"),
+        (None, "null"),
+        (date(2000, 3, 1), "a value of type date"),
+        ([2000, 3, 1], "a list of 3"),
+        ("2000-3-1", "'2000-3-1'"),
+    ],
+)
+def test_a_date_that_is_none_is_told_what_one_looks_like(key: str, value: Any, got: str) -> None:
+    expected = "an ISO date (2024-01-31) or date-time (2024-01-31T15:30:00Z)"
+    assert problems(config(**{key: value})) == [ConfigProblem(key, expected, got)]
 
 
 def test_an_unknown_key_is_named_and_quoted() -> None:
