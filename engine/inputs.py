@@ -8,7 +8,8 @@ import numpy as np
 from engine.candles import Candles, to_milliseconds
 from engine.config import BacktestConfig
 from engine.digest import digest
-from engine.errors import DataNotFoundError
+from engine.errors import DataError, DataNotFoundError
+from engine.limits import shown
 from engine.series import volatility_symbol
 from engine.soundness import check_usable
 from engine.timeframes import TIMEFRAMES
@@ -18,10 +19,28 @@ Given = Mapping[Any, Candles]
 
 
 def by_symbol(config: BacktestConfig, candles: Candles | Given | None) -> Given:
-    """Candles that come alone are those of the config's symbol, whatever they are called."""
+    """Candles that come alone are those of the config's symbol, whatever they are called.
+
+    Raises:
+        DataError: as :func:`check_given` says.
+    """
+    check_given(candles)
     if isinstance(candles, Candles):
         return {config.symbol: candles}
-    return candles or {}
+    return {} if candles is None else candles
+
+
+def check_given(candles: Any) -> None:
+    """Whether that is something in which candles can be looked for.
+
+    Raises:
+        DataError: neither candles, nor a mapping, nor None.
+    """
+    if candles is not None and not isinstance(candles, Candles | Mapping):
+        raise DataError(
+            "candles: expected Candles or a mapping of them by symbol or (symbol, timeframe), "
+            f"got {shown(candles)}"
+        )
 
 
 def bars_of(config: BacktestConfig, given: Given) -> Candles:
@@ -83,6 +102,8 @@ def _of_symbol(given: Given, symbol: str, timeframe: str) -> Candles:
         candles = given.get(symbol)
     if candles is None:
         raise DataNotFoundError(f"no candles of {symbol} {timeframe}")
+    if not isinstance(candles, Candles):
+        raise DataError(f"candles of {symbol} {timeframe}: expected Candles, got {shown(candles)}")
     if candles.timeframe != timeframe:
         raise DataNotFoundError(
             f"no candles of {symbol} {timeframe}; those at hand are {candles.timeframe}"

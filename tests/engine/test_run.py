@@ -19,6 +19,7 @@ from engine import (
     parse_config,
     required_series,
     run_backtest,
+    simulate,
 )
 from tests.support.markets import DAY, NEW_YEAR, config, every, walk
 
@@ -237,6 +238,38 @@ def test_a_bad_mapping_is_refused() -> None:
 def test_without_candles_there_is_no_run(candles: Any) -> None:
     with pytest.raises(DataNotFoundError, match="no candles of SPY 1d"):
         run_backtest(config(), candles)
+
+
+@pytest.mark.parametrize(
+    ("candles", "got"),
+    [
+        ([walk(5), walk(5)], "a list of 2"),
+        ([], "a list of 0"),
+        ("SPY", "'SPY'"),
+        (0, "0"),
+        (np.ones(5), "a value of type ndarray"),
+    ],
+    ids=["list", "empty list", "text", "number", "array"],
+)
+@pytest.mark.parametrize("run", [run_backtest, simulate])
+def test_what_holds_no_candles_is_refused_in_a_sentence(
+    run: Callable[..., Any], candles: Any, got: str
+) -> None:
+    expected = "Candles or a mapping of them by symbol or (symbol, timeframe)"
+    for asked in (config("buyAndHold"), config("buyAndHold", pricePath=[1, 2])):
+        with pytest.raises(DataError) as refused:
+            run(asked, candles)
+        assert str(refused.value) == f"candles: expected {expected}, got {got}"
+
+
+@pytest.mark.parametrize(
+    ("held", "got"), [([walk(5)], "a list of 1"), ({"close": 1}, "an object of 1 key")]
+)
+@pytest.mark.parametrize("key", ["SPY", ("SPY", "1d")])
+def test_what_a_mapping_holds_instead_of_candles_is_named(key: Any, held: Any, got: str) -> None:
+    with pytest.raises(DataError) as refused:
+        run_backtest(config("buyAndHold"), {key: held})
+    assert str(refused.value) == f"candles of SPY 1d: expected Candles, got {got}"
 
 
 def test_a_range_without_candles_is_told_with_what_is_held() -> None:
