@@ -51,6 +51,7 @@ class Kind:
     bar: float
     variant: float = cost_model.VARIANT_SECONDS
     is_path: bool = False
+    has_own_paths: bool = False
 
     def variants(self, count: int) -> list[dict[str, Any]]:
         return [{self.path: self.first + self.step * place} for place in range(count)]
@@ -77,8 +78,17 @@ def kinds() -> Sequence[Kind]:
             "parameters.slow",
             21,
             1,
-            signals + cost_model.CLOSE_SECONDS,
+            signals + cost_model.SHARED_CLOSE_SECONDS,
             is_path=True,
+        ),
+        Kind(
+            "smaCross on own paths",
+            {"strategyId": "smaCross"},
+            "parameters.slow",
+            21,
+            1,
+            signals + cost_model.CLOSE_SECONDS,
+            has_own_paths=True,
         ),
         Kind("rsi", {"strategyId": "rsi"}, "parameters.period", 2, 1, signals + other),
         Kind(
@@ -119,10 +129,13 @@ def daily(bars: int) -> Candles:
 
 def rows_of(kind: Kind, variants: Sequence[Mapping[str, Any]], candles: Candles) -> None:
     """From overrides to columns of rows, as a chunk does it."""
+    closes = candles.close.round(2).tolist()
+    if kind.has_own_paths:
+        variants = [{**overrides, "pricePath": closes} for overrides in variants]
     rows = ChunkRows(Chunk(start=0, count=len(variants)), variants)
     base = {**BASE, **kind.config}
     if kind.is_path:
-        base["pricePath"] = candles.close.round(2).tolist()
+        base["pricePath"] = closes
     for some in engine.sweep_rows(base, variants, candles, threads=1):
         for row in some:
             rows.add(row.index, row)

@@ -22,6 +22,8 @@ def test_every_figure_of_the_model_is_measured(
     for seconds in (
         cost_model.SIGNAL_BAR_SECONDS,
         cost_model.SIGNAL_BAR_SECONDS + cost_model.LEVEL_BAR_SECONDS,
+        cost_model.SIGNAL_BAR_SECONDS + cost_model.SHARED_CLOSE_SECONDS,
+        cost_model.SIGNAL_BAR_SECONDS + cost_model.CLOSE_SECONDS,
         cost_model.WHEEL_BAR_SECONDS,
         2 * cost_model.SLEEVE_BAR_SECONDS,
         cost_model.RESULT_BAR_SECONDS,

@@ -56,17 +56,53 @@ def test_what_is_more_work_takes_longer(less: dict[str, Any], more: dict[str, An
     assert 0 < seconds(less) < seconds(more)
 
 
-def test_a_path_of_prices_is_read_with_each_variant() -> None:
-    """Where chunks were cut by its bars alone, most of their variants ran out of time."""
-    path = [100.0 + place % 7 for place in range(100_000)]
-    base = config(pricePath=path)
+PATH = [100.0 + place % 7 for place in range(20_000)]
+SLEEVE_ON_A_PATH = {"weight": 1.0, "config": {"strategyId": "buyAndHold", "pricePath": PATH}}
 
-    one, many = estimate_bundle(base, [{}]), estimate_bundle(base, [{"label": None}] * 50)
 
-    assert one.bars == len(path)
-    reading = len(path) * cost_model.CLOSE_SECONDS
-    assert one.seconds > reading + len(path) * cost_model.SIGNAL_BAR_SECONDS
-    assert many.seconds == pytest.approx(50 * one.seconds)
+def reading(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> float:
+    """Nanoseconds a close that the path adds to the same bars of stored candles."""
+    estimate = estimate_bundle(base, [overrides] * 3)
+    assert estimate.bars == 3 * len(PATH)
+    variant = estimate.seconds / 3 - cost_model.VARIANT_SECONDS
+    figure = {"smaCross": cost_model.SIGNAL_BAR_SECONDS, "wheel": cost_model.WHEEL_BAR_SECONDS}
+    return (variant / len(PATH) - figure[base["strategyId"]]) * 1e9
+
+
+@pytest.mark.parametrize(
+    ("strategy", "overrides", "nanoseconds"),
+    [
+        ("smaCross", {}, 5),
+        ("smaCross", {"parameters.fast": 3}, 5),
+        ("smaCross", {"parameters.fast": 3, "execution.feeRate": 0.001}, 5),
+        ("smaCross", {"pricePath": PATH}, 500),
+        ("smaCross", {"pricePath.7": 50.0}, 500),
+        ("smaCross", {"parameters.fast": 3, "label": "x"}, 500),
+        ("smaCross", {"parameters": {"fast": 3, "slow": 5}}, 500),
+        ("wheel", {"parameters.dte": 20}, 5),
+    ],
+)
+def test_a_path_of_prices_is_read_once_or_with_each_variant(
+    strategy: str, overrides: dict[str, Any], nanoseconds: float
+) -> None:
+    """Cut by bars alone, most chunks of variants with paths of their own ran out of time."""
+    base = config(strategy, pricePath=PATH)
+    assert reading(base, overrides) == pytest.approx(nanoseconds)
+
+
+def test_a_base_without_room_for_overrides_is_read_with_each_variant() -> None:
+    base = config(pricePath=[100.12345] * 83_400)
+    engine.parse_config(base)
+    assert (
+        seconds(base, [{"parameters.fast": 3}]) > len(base["pricePath"]) * cost_model.CLOSE_SECONDS
+    )
+
+
+def test_paths_of_sleeves_are_read_with_each_variant() -> None:
+    base = config("portfolio", parameters={"sleeves": [SLEEVE_ON_A_PATH]})
+    read = len(PATH) * (cost_model.CLOSE_SECONDS + cost_model.SLEEVE_BAR_SECONDS)
+    least = read + cost_model.SLEEVE_SECONDS + cost_model.VARIANT_SECONDS
+    assert seconds(base, [{"parameters.sleeves.0.weight": 0.5}]) == pytest.approx(least)
 
 
 def test_full_results_cost_more_than_rows() -> None:

@@ -14,6 +14,7 @@ import engine
 from engine.config import BacktestConfig
 from engine.execution import Execution
 from engine.indicator_parameters import Indicator
+from engine.limits import structural_problems
 from engine.portfolio_parameters import PortfolioParameters
 from engine.presets import as_rules
 from engine.sweeps.overrides import overridden
@@ -25,9 +26,10 @@ from worker.services.bundles.variant_rows import Variants
 from worker.services.quotas import bars_of
 
 #: Reading a variant, its figures, its digest and its row.
-VARIANT_SECONDS = 300e-6
-#: A close of a path of prices, which is read with each variant.
-CLOSE_SECONDS = 350e-9
+VARIANT_SECONDS = 150e-6
+#: A close of a path of prices that is read with each variant, and of one that is read once for all.
+CLOSE_SECONDS = 500e-9
+SHARED_CLOSE_SECONDS = 5e-9
 #: A bar of one variant that trades on signals; what levels add to it, and each indicator other than
 #: a simple average, by type (:data:`OTHER_INDICATOR_SECONDS` for the rest).
 SIGNAL_BAR_SECONDS = 5e-9
@@ -47,6 +49,10 @@ CHUNK_SECONDS = 60.0
 LONGEST_CHUNK_SECONDS = 120.0
 #: How many variants of a bundle are looked at.
 SAMPLE = 100
+
+#: A base has to leave room for more keys and bytes than its overrides may need, or each variant is
+#: checked whole (:mod:`engine.sweeps.reading`).
+_SPARE_KEYS, _SPARE_BYTES = 200, 8 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,11 +93,15 @@ def estimate_bundle(
     sample = min(total, SAMPLE)
     bars = 0
     seconds = 0.0
+    has_room = not structural_problems(base, _SPARE_KEYS, _SPARE_BYTES)
     for place in range(sample):
-        config = _config(base, variants[place * total // sample])
+        overrides = variants[place * total // sample]
+        config = _config(base, overrides)
         if config is not None:
             bars += bars_of(config)
-            seconds += _variant_seconds(config) + len(config.price_path or ()) * CLOSE_SECONDS
+            is_shared = has_room and _shares_path(config, overrides)
+            close = SHARED_CLOSE_SECONDS if is_shared else CLOSE_SECONDS
+            seconds += _variant_seconds(config) + _closes(config) * close
     per_variant = bars / sample
     kept = {KeepResults.NONE: 0, KeepResults.BEST: min(total, BEST), KeepResults.ALL: total}[keep]
     return Estimate(
@@ -107,6 +117,26 @@ def _config(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> BacktestCo
         return engine.parse_config(overridden(base, overrides))
     except engine.ConfigError:
         return None
+
+
+def _closes(config: BacktestConfig) -> int:
+    """How many prices come with a config."""
+    if isinstance(config.parameters, PortfolioParameters):
+        return sum(map(_closes, (sleeve.config for sleeve in config.parameters.sleeves)))
+    return len(config.price_path or ())
+
+
+def _shares_path(config: BacktestConfig, overrides: Mapping[str, Any]) -> bool:
+    """Whether the base's path of prices is not read again for this variant: it sets numbers and
+    words where they are read alone. A portfolio is always read whole.
+    """
+    if isinstance(config.parameters, PortfolioParameters):
+        return False
+    return all(
+        path.startswith(("parameters.", "execution."))
+        and not isinstance(value, Mapping | list | tuple)
+        for path, value in overrides.items()
+    )
 
 
 def _variant_seconds(config: BacktestConfig) -> float:
