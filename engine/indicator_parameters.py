@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Discriminator, Field, model_validator
 
-from engine.model import Model, Whole, field_error
+from engine.model import Model, Whole, choice_error, field_error
 
 COLUMNS = ("open", "high", "low", "close", "volume")
 
@@ -133,9 +133,11 @@ OUTPUTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 
 def _of_known_type(raw: Any) -> Any:
-    kind = raw.get("type") if isinstance(raw, Mapping) else None
-    if not isinstance(kind, str) or kind not in OUTPUTS:
+    if not isinstance(raw, Mapping):
         raise ValueError(f"an object whose type is one of {', '.join(OUTPUTS)}")
+    kind = raw.get("type")
+    if not isinstance(kind, str) or kind not in OUTPUTS:
+        raise choice_error(raw, "type", f"one of {', '.join(OUTPUTS)}")
     return raw
 
 

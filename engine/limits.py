@@ -4,6 +4,7 @@ Every store keeps what passes here: no list directly inside a list, text that UT
 can hold, a bounded number of keys, bytes and levels.
 """
 
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,6 +15,10 @@ MAX_BYTES = 900 * 1024
 #: Deep enough for conditions eight deep in the rules of a portfolio's sleeve.
 MAX_LEVELS = 40
 _SHOWN_CHARACTERS = 60
+_SHOWN_KEYS = 5
+
+#: What was there where a key is missing.
+NOTHING = "nothing"
 
 
 def shown(value: Any) -> str:
@@ -34,6 +39,16 @@ def shown(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"a list of {len(value)}"
     return f"a value of type {type(value).__name__}"
+
+
+def shown_keys(value: Mapping[Any, Any]) -> str:
+    """The same of an object whose keys say more than their number does."""
+    if not value:
+        return "an object of 0 keys"
+    named = ", ".join(shown(key) for key in itertools.islice(value, _SHOWN_KEYS))
+    rest = len(value) - _SHOWN_KEYS
+    more = f" and {rest} more" if rest > 0 else ""
+    return f"the {'key' if len(value) == 1 else 'keys'} {named}{more}"
 
 
 def structural_problems(

@@ -4,11 +4,14 @@ Strict means that a number is a number: ``true`` and ``"5"`` are refused, an int
 where a float is meant, and NaN and infinity are no numbers.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
+
+from engine.limits import NOTHING, shown
 
 
 class Model(BaseModel):
@@ -29,8 +32,21 @@ def field_error(path: str, expected: str, got: Any) -> PydanticCustomError:
 
     ``path`` is dotted and camelCase, seen from the model.
     """
+    return told_error(path, expected, shown(got))
+
+
+def told_error(path: str, expected: str, got: str) -> PydanticCustomError:
+    """As :func:`field_error`, where words tell more than the value; ``path`` "" is the model."""
     context = {"path": path, "expected": expected, "got": got}
     return PydanticCustomError("field_error", "{expected}", context)
+
+
+def choice_error(raw: Mapping[str, Any], key: str, expected: str) -> PydanticCustomError:
+    """To raise when the ``key`` that chooses between kinds of objects is missing or none of them.
+
+    Else a union could only blame the object as a whole.
+    """
+    return told_error(key, expected, shown(raw[key]) if key in raw else NOTHING)
 
 
 def _integral(value: Any) -> Any:

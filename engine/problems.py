@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from engine.errors import ConfigProblem
-from engine.limits import shown
+from engine.limits import NOTHING, shown
 
 _LONGEST_PART = 80
 #: Ways to read one error's location that are followed at a time.
@@ -68,7 +68,7 @@ def _path(details: ErrorDetails, raw: Any, prefix: str) -> str:
     kept = _matching(location, raw, is_missing=details["type"] == "missing")
     parts = [prefix] if prefix else []
     parts.extend(str(location[position])[:_LONGEST_PART] for position in kept)
-    if details["type"] == "field_error":
+    if details["type"] == "field_error" and details["ctx"]["path"]:
         parts.append(details["ctx"]["path"])
     return ".".join(parts) or "config"
 
@@ -120,9 +120,9 @@ def expected(details: Mapping[str, Any]) -> str:
 def got(details: Mapping[str, Any]) -> str:
     """What was there instead, cut to a length that can be read."""
     if details["type"] == "missing":
-        return "nothing"
+        return NOTHING
     if details["type"] == "extra_forbidden":
         return f"the unknown key {shown(str(details['loc'][-1]))}"
     if details["type"] == "field_error":
-        return shown(details["ctx"]["got"])
+        return str(details["ctx"]["got"])
     return shown(details["input"])

@@ -20,7 +20,8 @@ from pydantic import (
 )
 
 from engine.indicator_parameters import COLUMNS, OUTPUTS, Indicator
-from engine.model import FROM_LIST, Model, Whole
+from engine.limits import shown_keys
+from engine.model import FROM_LIST, Model, Whole, told_error
 
 MAX_DEPTH = 8
 #: How many of the possible operands an error spells out.
@@ -85,6 +86,12 @@ def _not_empty(parts: tuple["Condition", ...]) -> tuple["Condition", ...]:
     return parts
 
 
+_ONE_KEY = (
+    "an object with exactly one of crossesAbove, crossesBelow, above, below, rising, falling, "
+    "all, any, not"
+)
+
+
 class Condition(Model):
     """One key says what is compared or combined."""
 
@@ -102,10 +109,8 @@ class Condition(Model):
     @classmethod
     def _has_one_key(cls, raw: Any) -> Any:
         if isinstance(raw, Mapping) and (len(raw) != 1 or None in raw.values()):
-            raise ValueError(
-                "an object with exactly one of crossesAbove, crossesBelow, above, below, "
-                "rising, falling, all, any, not"
-            )
+            is_null = " with null" if len(raw) == 1 else ""
+            raise told_error("", _ONE_KEY, f"{shown_keys(raw)}{is_null}")
         return raw
 
     @model_serializer(mode="wrap")

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from engine.model import Model, Whole
+from engine.model import Model, Whole, choice_error
 from engine.symbols import Symbol
 
 LONGEST_DTE = 3650
@@ -97,20 +97,21 @@ class SeriesVolatility(Model):
     scale: Scale = 1.0
 
 
-def _kind_of_volatility(value: Any) -> str | None:
-    kind = value.get("model") if isinstance(value, Mapping) else getattr(value, "model", None)
-    return kind if isinstance(kind, str) and kind in {"constant", "realized", "series"} else None
+def _of_known_model(raw: Any) -> Any:
+    if isinstance(raw, Model):
+        return raw
+    if not isinstance(raw, Mapping):
+        raise ValueError("an object whose model is constant, realized or series")
+    kind = raw.get("model")
+    if not isinstance(kind, str) or kind not in {"constant", "realized", "series"}:
+        raise choice_error(raw, "model", "constant, realized or series")
+    return raw
 
 
 Volatility = Annotated[
-    Annotated[ConstantVolatility, Tag("constant")]
-    | Annotated[RealizedVolatility, Tag("realized")]
-    | Annotated[SeriesVolatility, Tag("series")],
-    Discriminator(
-        _kind_of_volatility,
-        custom_error_type="volatility_model",
-        custom_error_message="an object whose model is constant, realized or series",
-    ),
+    ConstantVolatility | RealizedVolatility | SeriesVolatility,
+    Discriminator("model"),
+    BeforeValidator(_of_known_model),
 ]
 
 

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from engine import run_backtest, run_sweep
-from engine.errors import ConfigError
+from engine.errors import ConfigError, ConfigProblem
 from engine.parsing import parse_config
 from engine.presets import as_rules, written_out
 from engine.rules_parameters import RulesParameters
@@ -193,7 +193,7 @@ def test_all_bad_fields_are_listed_at_once() -> None:
     )
     assert set(found) == {
         "parameters.indicators.a.period",
-        "parameters.indicators.b",
+        "parameters.indicators.b.type",
         "parameters.indicators.high",
         "parameters.entry.above.0",
         "parameters.shortExit",
@@ -230,15 +230,69 @@ def test_a_name_means_the_same_whatever_its_letters(name: str) -> None:
     assert sweep.summary_digest(0) == usual.summary_digest
 
 
+TYPES = "sma, ema, wma, rsi, macd, bollinger, atr, supertrend, donchian, stochastic, stochRsi, roc"
+
+
+def only_problem(rules: dict[str, Any]) -> ConfigProblem:
+    with pytest.raises(ConfigError) as refused:
+        parse("rules", {"exit": GOOD, **rules})
+    (found,) = refused.value.problems
+    return found
+
+
 @pytest.mark.parametrize(
-    "indicator",
-    [{}, None, "sma", {"type": None}, {"type": ["sma"]}, {"type": "SMA"}, {"period": 3}],
+    ("indicator", "got"),
+    [
+        ({}, "nothing"),
+        ({"period": 3}, "nothing"),
+        ({"type": None}, "null"),
+        ({"type": ["sma"]}, "a list of 1"),
+        ({"type": "SMA"}, "'SMA'"),
+        ({"type": "hma", "period": 3}, "'hma'"),
+        ({"type": "\x1b" * 90}, f"'{chr(92)}x1b{f'{chr(92)}x1b' * 59}'…"),
+    ],
     ids=str,
 )
-def test_an_indicator_needs_a_known_type(indicator: Any) -> None:
-    found = problems("rules", {"indicators": {"a": indicator}, "entry": GOOD, "exit": GOOD})
-    assert list(found) == ["parameters.indicators.a"]
-    assert "stochRsi" in found["parameters.indicators.a"]
+def test_an_indicator_of_no_known_type_is_told_its_type(indicator: Any, got: str) -> None:
+    found = only_problem({"indicators": {"trend": indicator}, "entry": GOOD})
+    path = "parameters.indicators.trend.type"
+    assert found == ConfigProblem(path, f"one of {TYPES}", got)
+
+
+@pytest.mark.parametrize(
+    ("indicator", "got"), [(None, "null"), ("sma", "'sma'"), ([], "a list of 0")]
+)
+def test_what_is_no_indicator_is_told_at_its_name(indicator: Any, got: str) -> None:
+    found = only_problem({"indicators": {"a": indicator}, "entry": GOOD})
+    expected = f"an object whose type is one of {TYPES}"
+    assert found == ConfigProblem("parameters.indicators.a", expected, got)
+
+
+@pytest.mark.parametrize(
+    ("condition", "got"),
+    [
+        ({}, "an object of 0 keys"),
+        ({"above": ["close", 1], "below": ["close", 2]}, "the keys 'above', 'below'"),
+        ({"above": None}, "the key 'above' with null"),
+        ({"above": None, "below": ["close", 2]}, "the keys 'above', 'below'"),
+        (
+            dict.fromkeys("abcdefgh"),
+            "the keys 'a', 'b', 'c', 'd', 'e' and 3 more",
+        ),
+        ({"a\nb": 1, "k" * 90: 2}, f"the keys 'a{chr(92)}nb', '{'k' * 60}'…"),
+    ],
+    ids=["none", "two", "null", "a null too many", "many", "odd"],
+)
+@pytest.mark.parametrize(("wrap", "path"), [(None, "entry"), ("not", "entry.not")])
+def test_a_condition_of_other_than_one_key_is_told_its_keys(
+    condition: dict[str, Any], got: str, wrap: str | None, path: str
+) -> None:
+    found = only_problem({"entry": {wrap: condition} if wrap else condition})
+    assert (found.path, found.got) == (f"parameters.{path}", got)
+    assert found.expected == (
+        "an object with exactly one of crossesAbove, crossesBelow, above, below, rising, falling, "
+        "all, any, not"
+    )
 
 
 @pytest.mark.parametrize(

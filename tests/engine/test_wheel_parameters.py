@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from engine.errors import ConfigProblem
 from engine.problems import problems_from
 from engine.wheel_parameters import WheelParameters
 
@@ -126,9 +127,9 @@ def test_expiries_may_stand_beside_the_window() -> None:
         ({"callFloor": "cost"}, "callFloor"),
         ({"strikeStep": -1}, "strikeStep"),
         ({"volatility": 0.25}, "volatility"),
-        ({"volatility": {"value": 0.25}}, "volatility"),
-        ({"volatility": {"model": "garch"}}, "volatility"),
-        ({"volatility": {"model": ["constant"]}}, "volatility"),
+        ({"volatility": {"value": 0.25}}, "volatility.model"),
+        ({"volatility": {"model": "garch"}}, "volatility.model"),
+        ({"volatility": {"model": ["constant"]}}, "volatility.model"),
         ({"volatility": {"model": "constant", "value": -0.1}}, "volatility.value"),
         ({"volatility": {"model": "constant", "window": 30}}, "volatility.window"),
         ({"volatility": {"model": "realized", "window": 1}}, "volatility.window"),
@@ -153,9 +154,28 @@ def test_a_bad_value_is_refused_with_its_path(raw: dict[str, Any], path: str) ->
     assert paths(raw) == [path]
 
 
+@pytest.mark.parametrize(
+    ("volatility", "problem"),
+    [
+        ({"model": "garch"}, ("volatility.model", "constant, realized or series", "'garch'")),
+        ({"value": 0.25}, ("volatility.model", "constant, realized or series", "nothing")),
+        ({"model": None}, ("volatility.model", "constant, realized or series", "null")),
+        (0.25, ("volatility", "an object whose model is constant, realized or series", "0.25")),
+    ],
+    ids=str,
+)
+def test_a_volatility_of_no_known_model_is_told_its_model(
+    volatility: Any, problem: tuple[str, str, str]
+) -> None:
+    raw = {"volatility": volatility}
+    with pytest.raises(ValidationError) as refused:
+        WheelParameters.model_validate(raw)
+    assert problems_from(refused.value, raw) == [ConfigProblem(*problem)]
+
+
 def test_every_bad_field_is_named_at_once() -> None:
     raw = {"contracts": 0, "put": {"delta": 2}, "volatility": {"model": "x"}, "unknown": 1}
-    assert paths(raw) == ["contracts", "put.delta", "volatility", "unknown"]
+    assert paths(raw) == ["contracts", "put.delta", "volatility.model", "unknown"]
 
 
 def test_parameters_cannot_be_changed() -> None:
