@@ -16,6 +16,7 @@ from tests.support.clocks import TickingClock
 from tests.support.control import CONFIG
 from tests.support.jobs import ADMITTED_AT, an_admitted_job
 from worker.adapters.memory import MemoryJobStore
+from worker.jobs import bundle_transitions
 from worker.jobs.bundle import Bundle, BundleChange
 from worker.jobs.chunks import Chunk, chunk_of
 from worker.jobs.errors import (
@@ -319,7 +320,25 @@ class TestTheSweep:
         raise_at("a", StoreUnavailable("no bucket"), house, monkeypatch)
         assert house.swept() == {"unexpanded_bundles": 1}
         assert house.bundle("b1").status is JobStatus.RUNNING
-        assert [house.bundle(name).expansion_tries for name in ("a1", "a2")] == [1, 1]
+        waiting = [house.bundle(name) for name in ("a1", "a2")]
+        assert [bundle.expansion_tries for bundle in waiting] == [0, 0]
+        assert None not in [bundle.next_expansion_at for bundle in waiting]
+
+    def test_an_outage_is_waited_for_and_no_reason_to_give_a_bundle_up(
+        self, house: House, clock: TickingClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        house.create()
+        unreachable = Mock(side_effect=StoreUnavailable("no bucket"))
+        with monkeypatch.context() as patch:
+            patch.setattr(house.services.bundle_admission, "examine", unreachable)
+            for _ in range(3 * bundle_transitions.MOST_EXPANSION_TRIES):
+                assert house.swept() == {}
+                assert house.swept() == {}
+                clock.advance(bundle_transitions.LONGEST_DELAY.total_seconds())
+        assert unreachable.call_count == 3 * bundle_transitions.MOST_EXPANSION_TRIES
+        assert house.bundle().status is JobStatus.QUEUED
+        assert house.swept() == {"unexpanded_bundles": 1}
+        assert house.bundle().status is JobStatus.RUNNING
 
     @pytest.mark.parametrize("error", [ValueError("bug"), StoreUnavailable("no answer"), Killed()])
     def test_neither_does_the_sweep_of_another_process_come_to_it_first(
@@ -340,7 +359,8 @@ class TestTheSweep:
         raise_at("a", error, successor, monkeypatch)
         successor.swept()
         assert successor.bundle("b1").status is JobStatus.RUNNING
-        assert successor.bundle("a1").expansion_tries == 1
+        counted = 0 if isinstance(error, StoreUnavailable) else 1
+        assert successor.bundle("a1").expansion_tries == counted
 
     def test_a_bundle_that_nobody_can_expand_is_tried_less_and_less_often_and_given_up(
         self, house: House, clock: TickingClock, monkeypatch: pytest.MonkeyPatch

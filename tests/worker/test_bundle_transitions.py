@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -75,6 +76,27 @@ class TestTries:
             ErrorCode.ENGINE_ERROR,
         )
         assert "10 tries" in (change["error_message"] or "")
+
+    @pytest.mark.parametrize(
+        ("minutes_old", "wait"), [(0, 1), (0.5, 1), (1, 1), (2, 2), (16, 16), (90, 60), (9_999, 60)]
+    )
+    def test_one_that_met_an_outage_is_taken_back_and_the_next_is_later(
+        self, minutes_old: float, wait: int
+    ) -> None:
+        created_at = ADMITTED_AT - timedelta(minutes=minutes_old)
+        tried = replace(QUEUED, created_at=created_at, expansion_tries=3)
+        change = bundle_transitions.wait_to_expand(tried, now=ADMITTED_AT)
+        assert change["next_expansion_at"] == ADMITTED_AT + timedelta(minutes=wait)
+        assert change["expansion_tries"] == 2
+
+    def test_no_fewer_than_none_are_counted(self) -> None:
+        change = bundle_transitions.wait_to_expand(QUEUED, now=ADMITTED_AT)
+        assert change["expansion_tries"] == 0
+
+    def test_a_bundle_that_has_begun_is_not_waited_for(self) -> None:
+        running = replace(QUEUED, status=JobStatus.RUNNING)
+        with pytest.raises(IllegalTransition):
+            bundle_transitions.wait_to_expand(running, now=ADMITTED_AT)
 
 
 class TestRefusal:

@@ -78,6 +78,20 @@ def try_to_expand(bundle: Bundle, *, now: datetime) -> BundleChange:
     )
 
 
+def wait_to_expand(bundle: Bundle, *, now: datetime) -> BundleChange:
+    """Take the noted try back, as what it needed was out of reach, and make the next one later.
+
+    The wait is as long as the bundle is old, which doubles it from one try to the next, within the
+    same bounds: an outage is waited for however long it lasts.
+    """
+    _require(bundle, JobStatus.QUEUED, "expanded")
+    age = now - (bundle.created_at or now)
+    return BundleChange(
+        expansion_tries=max(bundle.expansion_tries - 1, 0),
+        next_expansion_at=now + min(max(FIRST_DELAY, age), LONGEST_DELAY),
+    )
+
+
 def leave(bundle: Bundle, *, now: datetime, lane: str) -> BundleChange:
     """Leave a queued bundle to the system whose lane it is."""
     _require(bundle, JobStatus.QUEUED, "left to another system")

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 
 from worker.jobs import bundle_transitions
 from worker.jobs.bundle import BundleSnapshot
@@ -30,7 +31,8 @@ class UnexpandedBundles:
     """Expands them and rings. Goes round among them, past those of which nothing ever comes.
 
     Each try is noted before it is made: a bundle that nobody can expand, or that takes the process
-    with it, is tried at ever longer intervals and at last given up.
+    with it, is tried at ever longer intervals and at last given up. A try that found its variants
+    out of reach does not count: an outage says nothing about the bundle.
     """
 
     name = "unexpanded_bundles"
@@ -68,6 +70,9 @@ class UnexpandedBundles:
                 extra={"event": "ring_failed", "bundle_id": bundle_id},
             )
             return 1
+        except StoreUnavailable:
+            self._take_back(noted)
+            raise
         return int(arrival in (Arrival.RUNG, Arrival.REFUSED))
 
     def _noted(self, bundle_id: str) -> BundleSnapshot | None:
@@ -89,6 +94,12 @@ class UnexpandedBundles:
                 extra={"event": "bundle_refused", "bundle_id": bundle_id},
             )
         return noted
+
+    def _take_back(self, noted: BundleSnapshot) -> None:
+        """Count a try no more; unless the store itself is away, or others act on the bundle."""
+        change = bundle_transitions.wait_to_expand(noted.bundle, now=noted.read_at)
+        with suppress(Conflict, RecordRefused, StoreUnavailable):
+            self._store.commit_bundle(noted, change)
 
 
 class RunningBundles:
