@@ -8,7 +8,7 @@ from typing import Protocol
 from engine.candles import Candles
 from worker.jobs.bundle import Bundle, BundleChange, BundleOutline, BundleSnapshot
 from worker.jobs.chunks import ChunkTally
-from worker.jobs.errors import ErrorCode
+from worker.jobs.errors import ErrorCode, JobFailure
 from worker.jobs.job import Artifact, Job, JobChange, ResultRecord, Snapshot
 from worker.jobs.lease import ServerTime
 from worker.jobs.states import JobStatus
@@ -290,8 +290,12 @@ class CandleSource(Protocol):
         DATA_INVALID when stored bars cannot be used.
         """
 
-    def entries(self) -> Sequence[CandleEntry]:
-        """Everything stored, by symbol, then timeframe."""
+    def entries(self, damaged: Callable[[JobFailure], None] | None = None) -> Sequence[CandleEntry]:
+        """Everything stored, by symbol, then timeframe.
+
+        ``damaged`` is told of each series that cannot be read, and it is left out; without it the
+        first one is raised.
+        """
 
 
 class CandleLibrary(CandleSource, Protocol):

@@ -1,5 +1,6 @@
 """Candles in a directory: what broken files, lost descriptions and failed writes do."""
 
+import io
 import json
 import threading
 from datetime import UTC, datetime
@@ -60,6 +61,37 @@ def test_a_file_that_is_no_array_is_invalid_data(
         library.load("X", "1d", None, None)
     assert caught.value.code is ErrorCode.DATA_INVALID
     assert str(tmp_path) not in caught.value.message
+
+
+def damage(directory: Path, content: bytes | None = b"no array") -> None:
+    """Of a series, its description gone with it; ``None`` puts a directory in the file's place."""
+    (directory / "about.json").unlink()
+    path = directory / "candles.npy"
+    path.unlink()
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+
+
+def times_beyond_any_calendar() -> bytes:
+    file = io.BytesIO()
+    np.save(file, np.full((6, 3), 1e18))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("content", [b"", b"no array", None, times_beyond_any_calendar()])
+def test_a_damaged_series_is_told_and_the_others_are_listed(
+    library: CandleFiles, tmp_path: Path, content: bytes | None
+) -> None:
+    stored = [library.replace(candles(symbol)) for symbol in ("A", "B", "C")]
+    damage(tmp_path / "B" / "1d", content)
+    told: list[JobFailure] = []
+    assert library.entries(told.append) == [stored[0], stored[2]]
+    said = ["The stored candles of B 1d cannot be read; import them again."]
+    assert [failure.message for failure in told] == said
+    with pytest.raises(JobFailure, match="B 1d cannot be read"):
+        library.entries()
 
 
 @pytest.mark.parametrize("table", [np.zeros((5, 3)), np.zeros(6), np.zeros((6, 2), np.int64)])

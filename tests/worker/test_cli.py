@@ -426,6 +426,31 @@ class TestCandles:
         assert (result.exit_code, result.stdout) == (0, "")
         assert result.stderr == "No candles are stored under var/candles.\n"
 
+    def test_a_damaged_series_is_told_beside_the_list_of_the_others(
+        self, cli: Cli, here: Path
+    ) -> None:
+        for symbol in ("GONE", "VIX"):
+            cli(*self.IMPORT, SAMPLES / "VIX-1d.csv", "--symbol", symbol, "--timeframe", "1d")
+        damaged = here / "var" / "candles" / "GONE" / "1d"
+        (damaged / "about.json").unlink()
+        (damaged / "candles.npy").write_bytes(b"no array")
+        said = "Warning: The stored candles of GONE 1d cannot be read; import them again.\n"
+        listed = cli("candles", "list")
+        assert (listed.exit_code, listed.stderr) == (0, said)
+        assert [line.split()[0] for line in listed.stdout.splitlines()] == ["SYMBOL", "VIX"]
+        as_json = cli("candles", "list", "--json")
+        assert as_json.stderr == said
+        assert [series["symbol"] for series in json.loads(as_json.stdout)] == ["VIX"]
+
+    def test_nothing_but_a_damaged_series_is_not_nothing(self, cli: Cli, here: Path) -> None:
+        damaged = here / "var" / "candles" / "GONE" / "1d"
+        damaged.mkdir(parents=True)
+        (damaged / "candles.npy").write_bytes(b"no array")
+        listed = cli("candles", "list")
+        assert (listed.exit_code, listed.stdout) == (0, "")
+        assert listed.stderr.startswith("Warning: The stored candles of GONE 1d cannot be read")
+        assert listed.stderr.count("\n") == 1
+
     @pytest.fixture
     def in_a_bucket(self, bucket: str, here: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         address = f"gs://{bucket}/candles"

@@ -173,6 +173,17 @@ class TestCopiesByHand:
         library.replace(bars())
         assert len(library.load("X", "1d", None, None)) == 5
 
+    def test_one_that_is_no_array_is_told_and_the_others_are_listed(
+        self, library: GcsCandles, bucket: str
+    ) -> None:
+        stored = [library.replace(bars(symbol)) for symbol in ("Y", "A")]
+        Client().bucket(bucket).blob("candles/X/1d/candles.npy").upload_from_string(b"no array")
+        told: list[JobFailure] = []
+        assert library.entries(told.append) == stored[::-1]
+        assert [failure.code for failure in told] == [ErrorCode.DATA_INVALID]
+        with pytest.raises(JobFailure, match="X 1d cannot be read"):
+            library.entries()
+
 
 class TestArtifacts:
     def test_names_and_types_are_those_of_the_directory(self, bucket: str) -> None:

@@ -5,7 +5,7 @@ what a listing shows, so that a listing reads no candles.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -13,7 +13,8 @@ from engine.candles import Candles
 from worker.adapters import candle_format
 from worker.adapters.atomic_files import replacing
 from worker.adapters.candle_format import CANDLES_FILE
-from worker.adapters.candle_lookup import look_up
+from worker.adapters.candle_lookup import look_up, readable
+from worker.jobs.errors import JobFailure
 from worker.ports import CandleEntry
 from worker.series_names import check_series_name
 
@@ -31,8 +32,8 @@ class CandleFiles:
     ) -> Candles:
         return look_up(self, symbol, timeframe, start, end)
 
-    def entries(self) -> Sequence[CandleEntry]:
-        return self._entries(f"*/*/{CANDLES_FILE}")
+    def entries(self, damaged: Callable[[JobFailure], None] | None = None) -> Sequence[CandleEntry]:
+        return self._entries(f"*/*/{CANDLES_FILE}", damaged)
 
     def replace(self, candles: Candles) -> CandleEntry:
         """Store these bars in place of whatever is held for their symbol and timeframe.
@@ -68,13 +69,14 @@ class CandleFiles:
     def _path(self, symbol: str, timeframe: str) -> Path:
         return self._directory / candle_format.path_of(symbol, timeframe)
 
-    def _entries(self, pattern: str) -> list[CandleEntry]:
+    def _entries(
+        self, pattern: str, damaged: Callable[[JobFailure], None] | None = None
+    ) -> list[CandleEntry]:
         paths = (
             path.relative_to(self._directory).as_posix() for path in self._directory.glob(pattern)
         )
         names = [name for name in map(candle_format.series_at, paths) if name is not None]
-        entries = [self._entry(*name) for name in sorted(names, key=candle_format.sort_key)]
-        return [entry for entry in entries if entry is not None]
+        return readable(sorted(names, key=candle_format.sort_key), self._entry, damaged)
 
     def _entry(self, symbol: str, timeframe: str) -> CandleEntry | None:
         try:

@@ -59,10 +59,15 @@ def read(path: Path, symbol: str, timeframe: str) -> Candles:
     try:
         return _candles(symbol, timeframe, np.load(path, mmap_mode="c", allow_pickle=False))
     except (ValueError, EOFError) as error:
-        raise JobFailure(
-            ErrorCode.DATA_INVALID,
-            f"The stored candles of {symbol} {timeframe} cannot be read; import them again.",
-        ) from error
+        raise unreadable(symbol, timeframe) from error
+
+
+def unreadable(symbol: str, timeframe: str) -> JobFailure:
+    """What is said of a series whose file holds something else."""
+    return JobFailure(
+        ErrorCode.DATA_INVALID,
+        f"The stored candles of {symbol} {timeframe} cannot be read; import them again.",
+    )
 
 
 def describe(candles: Candles) -> CandleEntry:

@@ -1,6 +1,6 @@
 """Answering a request for candles from what a library holds, in a directory or a bucket."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -9,6 +9,7 @@ import numpy as np
 from engine.candles import Candles, from_milliseconds, to_milliseconds
 from engine.resampling import divides, opening_times, resample
 from engine.timeframes import TIMEFRAMES
+from worker.adapters.candle_format import unreadable
 from worker.jobs.errors import ErrorCode, JobFailure
 from worker.ports import CandleEntry
 from worker.series_names import check_series_name
@@ -53,6 +54,26 @@ def look_up(
         if len(made):
             return made
     raise asked.not_found(_what_is_held(symbol, entries))
+
+
+def readable(
+    names: Iterable[tuple[str, str]],
+    entry: Callable[[str, str], CandleEntry | None],
+    damaged: Callable[[JobFailure], None] | None,
+) -> list[CandleEntry]:
+    """The entries of these series, without those that are gone; see :class:`CandleSource`."""
+    found = []
+    for symbol, timeframe in names:
+        try:
+            try:
+                found.append(entry(symbol, timeframe))
+            except (OSError, ValueError, OverflowError) as error:
+                raise unreadable(symbol, timeframe) from error
+        except JobFailure as failure:
+            if damaged is None:
+                raise
+            damaged(failure)
+    return [one for one in found if one is not None]
 
 
 class _Asked:

@@ -56,12 +56,13 @@ def _require_local(settings: Settings) -> None:
 
 
 def _import_samples(settings: Settings) -> None:
-    """Import what is not there yet; a series that the user has put there stays."""
+    """Import what is not there yet, or cannot be read; what the user has put there stays."""
     files = sorted(SAMPLES.glob("*-1d.csv"))
     if not files:
         raise Failed(f"the sample candles are not in {SAMPLES}: run the demo from a checkout")
     library = build_candles(settings)
-    held = {(entry.symbol, entry.timeframe): entry for entry in library.entries()}
+    entries = library.entries(lambda failure: click.echo(failure.message, err=True))
+    held = {(entry.symbol, entry.timeframe): entry for entry in entries}
     click.echo(f"Candles in {settings.candles}")
     for path in files:
         symbol = path.stem.removesuffix("-1d")

@@ -6,13 +6,13 @@ objects cannot be replaced at once; a series without it is read to be described.
 """
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from engine.candles import Candles
 from worker.adapters import candle_format
-from worker.adapters.candle_lookup import look_up
+from worker.adapters.candle_lookup import look_up, readable
 from worker.adapters.gcs.bucket import Bucket
 from worker.adapters.gcs.download_cache import DownloadCache
 from worker.jobs.errors import BucketUnavailable, JobFailure
@@ -40,8 +40,8 @@ class GcsCandles:
     ) -> Candles:
         return look_up(self, symbol, timeframe, start, end)
 
-    def entries(self) -> Sequence[CandleEntry]:
-        return self._entries("")
+    def entries(self, damaged: Callable[[JobFailure], None] | None = None) -> Sequence[CandleEntry]:
+        return self._entries("", damaged)
 
     def replace(self, candles: Candles) -> CandleEntry:
         """Store these bars in place of whatever is held for their symbol and timeframe.
@@ -90,20 +90,24 @@ class GcsCandles:
             local.unlink(missing_ok=True)
             raise
 
-    def _entries(self, prefix: str) -> list[CandleEntry]:
-        return sorted(
-            self._described(prefix),
-            key=lambda entry: candle_format.sort_key((entry.symbol, entry.timeframe)),
-        )
+    def _entries(
+        self, prefix: str, damaged: Callable[[JobFailure], None] | None = None
+    ) -> list[CandleEntry]:
+        objects = {
+            name: found
+            for path, found in self._bucket.objects(prefix)
+            if (name := candle_format.series_at(path)) is not None
+        }
 
-    def _described(self, prefix: str) -> Iterator[CandleEntry]:
-        for path, found in self._bucket.objects(prefix):
-            name = candle_format.series_at(path)
-            if name is None:
-                continue
-            try:
-                yield candle_format.from_plain(*name, found.metadata or {})
-            except (ValueError, KeyError, TypeError):
-                held = self.series(*name)
-                if held is not None:
-                    yield candle_format.describe(held)
+        def entry(symbol: str, timeframe: str) -> CandleEntry | None:
+            about = objects[symbol, timeframe].metadata or {}
+            return self._entry(symbol, timeframe, about)
+
+        return readable(sorted(objects, key=candle_format.sort_key), entry, damaged)
+
+    def _entry(self, symbol: str, timeframe: str, about: Mapping[str, str]) -> CandleEntry | None:
+        try:
+            return candle_format.from_plain(symbol, timeframe, about)
+        except (ValueError, KeyError, TypeError):
+            held = self.series(symbol, timeframe)
+            return None if held is None else candle_format.describe(held)

@@ -8,6 +8,7 @@ import click
 
 from worker.entrypoints.cli.failures import Failed
 from worker.entrypoints.cli.files import print_json
+from worker.entrypoints.terminal_text import one_line
 
 if TYPE_CHECKING:
     from worker.candle_gaps import Gap
@@ -58,18 +59,22 @@ def import_command(files: tuple[Path, ...], symbol: str, timeframe: str, as_json
 @candles.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print the stored series as JSON.")
 def list_command(as_json: bool) -> None:
-    """Show the stored series."""
+    """Show the stored series; what cannot be read is told on standard error."""
     from worker.bootstrap import build_candles
     from worker.entrypoints.candle_forms import SeriesForm
     from worker.settings import load_settings
 
     settings = load_settings()
-    entries = build_candles(settings).entries()
+    damaged: list[str] = []
+    entries = build_candles(settings).entries(lambda failure: damaged.append(failure.message))
+    for message in damaged:
+        click.echo(f"Warning: {one_line(message)}", err=True)
     if as_json:
         print_json([SeriesForm.of(entry).to_json() for entry in entries])
         return
     if not entries:
-        click.echo(f"No candles are stored under {settings.candles}.", err=True)
+        if not damaged:
+            click.echo(f"No candles are stored under {settings.candles}.", err=True)
         return
     click.echo(f"{'SYMBOL':<12} {'BARS OF':<8} {'ROWS':>10}  {'FIRST':<20}  LAST")
     for entry in entries:
