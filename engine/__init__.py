@@ -104,7 +104,9 @@ def run_sweep(
             given back.
 
     Raises:
-        ConfigError: ``rank_by`` is no sweep metric, ``figures`` is unknown, or ``base`` no object.
+        ConfigError: an argument that cannot be: ``rank_by`` is no sweep metric, ``figures`` is
+            unknown, ``base`` no object, ``overrides`` no list, ``keep_best`` negative.
+        DataError: ``candles`` are neither candles nor a mapping.
     """
     from engine.sweep import run_sweep as run
 
@@ -138,7 +140,9 @@ def sweep_rows(
     ``engine.sweep.Leaders`` keeps the best of rows that go by.
 
     Raises:
-        ConfigError: ``figures`` is unknown, or ``base`` no object.
+        ConfigError: an argument that cannot be: ``figures`` is unknown, ``base`` no object,
+            ``overrides`` no list, ``threads`` 0.
+        DataError: ``candles`` are neither candles nor a mapping.
     """
     from engine.sweep import sweep_rows as rows
 

@@ -11,6 +11,7 @@ from engine.inputs import Given
 from engine.limits import shown
 from engine.parsing import parse_config
 from engine.sweeps.accounts import DRAWDOWN, RETURNS, TRADES
+from engine.sweeps.arguments import check_arguments
 from engine.sweeps.blocks import RowBlock
 from engine.sweeps.grid import Grid, expand_grid
 from engine.sweeps.leaders import Leaders
@@ -69,8 +70,18 @@ def sweep_rows(
             run.
 
     Raises:
-        ConfigError: ``figures`` is unknown, or ``base`` no object. Raised by the call itself.
+        ConfigError: an argument that cannot be: ``figures`` is unknown, ``base`` no object,
+            ``overrides`` no list, ``threads`` 0. Raised by the call itself.
+        DataError: ``candles`` are neither candles nor a mapping; by the call itself.
     """
+    check_arguments(
+        base,
+        overrides,
+        candles,
+        threads=threads,
+        on_progress=on_progress,
+        should_stop=should_stop,
+    )
     return _listed(_ended(base, overrides, candles, figures, threads, on_progress, should_stop))
 
 
@@ -83,11 +94,9 @@ def _ended(
     on_progress: Callable[[float], None] | None,
     should_stop: Callable[[], bool] | None,
 ) -> Generator[Ended, None, None]:
-    if figures not in _DEPTHS:
+    if figures not in tuple(_DEPTHS):  # a list cannot be looked up
         expected = f"one of {', '.join(_DEPTHS)}"
         raise ConfigError([ConfigProblem("figures", expected, shown(figures))])
-    if not isinstance(base, Mapping):
-        raise ConfigError([ConfigProblem("baseConfig", "an object", shown(base))])
     run = Running(base, overrides, Shared(candles), _DEPTHS[figures], on_progress, should_stop)
     return run.ended(threads or processors(), MOST_ROWS)
 
@@ -136,11 +145,22 @@ def run_sweep(
             the rows that are finished are given back and the others are ``Ending.NOT_RUN``.
 
     Raises:
-        ConfigError: ``rank_by`` is no sweep metric, ``figures`` is unknown, or ``base`` no object.
+        ConfigError: an argument that cannot be: ``rank_by`` is no sweep metric, ``figures`` is
+            unknown, ``base`` no object, ``overrides`` no list, ``keep_best`` negative.
+        DataError: ``candles`` are neither candles nor a mapping.
     """
     if rank_by not in SUMMARY_METRICS:
         expected = f"one of {', '.join(SUMMARY_METRICS)}"
         raise ConfigError([ConfigProblem("rankBy", expected, shown(rank_by))])
+    check_arguments(
+        base,
+        overrides,
+        candles,
+        threads=threads,
+        on_progress=on_progress,
+        should_stop=should_stop,
+        keep_best=keep_best,
+    )
     result = SweepResult(len(overrides), rank_by)
     stopped = False
 
