@@ -44,6 +44,8 @@ def test_standard_input_is_a_file_too(monkeypatch: pytest.MonkeyPatch) -> None:
     ("content", "complaint"),
     [
         (b"", "line 1, column 1: not valid JSON"),
+        (b'{"startingCapital": 1, "a": [{"fast": 2, "slow": 5, "fast": 9}]}', "key 'fast' twice"),
+        (b'{"a": 1, "b": 1, "b": 1}', "an object has the key 'b' twice"),
         (b'{"a": 1,}', "line 1, column"),
         (b'{\n  "a": 1\n  "b": 2\n}', "line 3, column 3: not valid JSON (Expecting ',' delimiter)"),
         (b"[]", "expected a JSON object, the configuration, got a list of 0"),

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,7 @@ def test_json_that_is_none_says_where(body: bytes, got: str) -> None:
         (b'{"configUsed": NaN}', "JSON has no NaN"),
         (b'{"configUsed": [-Infinity]}', "JSON has no -Infinity"),
         (b"9" * 5_000, "an integer of too many digits"),
+        (b'{"a": {"b": 1, "c": 2, "b": 1}}', "an object has the key 'b' twice"),
     ],
 )
 def test_other_bodies_that_are_no_json(body: bytes, got: str) -> None:
@@ -83,6 +84,63 @@ def test_other_bodies_that_are_no_json(body: bytes, got: str) -> None:
         (error,) = told(answer)
         assert (error["path"], error["expected"]) == ("", "JSON")
         assert got in error["got"]
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        (b"", "The body is not JSON: Expecting value at line 1, column 1."),
+        (
+            b'{"priority": 1,\n "a" 2}',
+            "The body is not JSON: Expecting ':' delimiter at line 2, col",
+        ),
+        (
+            b'{"a": 1, "a": 2}',
+            "The body is not JSON that can be read: an object has the key 'a' tw",
+        ),
+        (b'"\xff"', "The body is not JSON that can be read: byte 2 is no UTF-8."),
+    ],
+)
+def test_a_body_that_is_no_json_is_not_told_as_a_field(body: bytes, detail: str) -> None:
+    headers = {"Content-Type": "application/json"}
+    for route in ("/v1/backtests", "/v1/bundles", "/v1/backtests/estimate"):
+        answer = make_control().client.post(route, content=body, headers=headers)
+        assert answer.status_code == 422
+        assert answer.json()["detail"].startswith(detail)
+
+
+@pytest.mark.parametrize(
+    ("routes", "body", "field", "detail"),
+    [
+        (
+            ("/v1/backtests", "/v1/backtests/estimate"),
+            CONFIG,
+            "configUsed",
+            'This is a configuration: send it as {"configUsed": …}.',
+        ),
+        (
+            ("/v1/bundles",),
+            CONFIG,
+            "baseConfig",
+            'This is a configuration: a bundle has it in {"baseConfig": …}, beside parameterGrid '
+            "or variants.",
+        ),
+        (
+            ("/v1/backtests",),
+            {"baseConfig": CONFIG},
+            "configUsed",
+            "This is a bundle: POST /v1/bundles takes it.",
+        ),
+    ],
+)
+def test_something_else_in_place_of_a_request_is_one_sentence(
+    routes: Sequence[str], body: Mapping[str, Any], field: str, detail: str
+) -> None:
+    for route in routes:
+        answer = make_control().client.post(route, json=body)
+        assert answer.json()["detail"] == detail
+        (error,) = told(answer)
+        assert error["path"] == field
 
 
 @pytest.mark.parametrize("route", ["/v1/backtests", "/v1/bundles", "/v1/backtests/estimate"])

@@ -8,7 +8,7 @@ from pydantic.alias_generators import to_camel
 
 import engine
 from worker.entrypoints.bodies import described_body
-from worker.entrypoints.field_errors import InvalidFields, field_errors
+from worker.entrypoints.field_errors import InvalidFields, field_errors, misplaced_config
 from worker.entrypoints.job_forms import Form, JobSummary
 from worker.jobs.rank import MAX_PRIORITY, MIN_PRIORITY
 
@@ -90,6 +90,8 @@ def read_new_backtest(
     Raises:
         InvalidFields: with the config's errors beside the envelope's, so that one answer tells all.
     """
+    if isinstance(body, dict) and "configUsed" not in body:
+        _refuse_mistaken(body)
     try:
         return NewBacktest.model_validate(body)
     except ValidationError as error:
@@ -101,6 +103,16 @@ def read_new_backtest(
         except engine.ConfigError as error:
             errors += config_errors(error)
     raise InvalidFields(errors)
+
+
+def _refuse_mistaken(body: Mapping[str, Any]) -> None:
+    """One sentence, rather than an error for each field, where the body is something else."""
+    if "strategyId" in body:
+        sentence = 'This is a configuration: send it as {"configUsed": …}.'
+        raise InvalidFields([misplaced_config("configUsed")], sentence)
+    if "baseConfig" in body:
+        error = {"path": "configUsed", "expected": "a configuration", "got": "a bundle"}
+        raise InvalidFields([error], "This is a bundle: POST /v1/bundles takes it.")
 
 
 def config_errors(error: engine.ConfigError) -> list[dict[str, Any]]:

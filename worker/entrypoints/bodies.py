@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
 
 from worker.entrypoints.field_errors import InvalidFields, field_errors, not_json
+from worker.entrypoints.json_objects import RepeatedKey, without_repeats
 from worker.entrypoints.problems import Problem
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -88,27 +89,36 @@ def require_json(request: Request) -> None:
 
 
 def parsed(body: bytes) -> object:
-    """The JSON of a body; NaN and infinity are no JSON, and halves of characters no text.
+    """The JSON of a body; NaN and infinity are no JSON, halves of characters no text, and
+    of two values for one key nobody knows which is meant.
 
     Raises:
         InvalidFields: it is none.
     """
     try:
-        value = json.loads(body, parse_constant=_refuse)
+        value = json.loads(body, parse_constant=_refuse, object_pairs_hook=without_repeats)
         if _SURROGATE.search(body):
             json.dumps(value, ensure_ascii=False).encode()
         return value
+    except RepeatedKey as error:
+        raise _unusable(str(error)) from None
     except UnicodeEncodeError:
-        raise InvalidFields([not_json("half of a surrogate pair")]) from None
+        raise _unusable("half of a surrogate pair") from None
     except json.JSONDecodeError as error:
-        raise InvalidFields([not_json(error.msg, error.pos + 1)]) from None
+        place = f"at line {error.lineno}, column {error.colno}"
+        fields = [not_json(error.msg, error.pos + 1)]
+        raise InvalidFields(fields, f"The body is not JSON: {error.msg} {place}.") from None
     except UnicodeDecodeError as error:
-        raise InvalidFields([not_json(f"byte {error.start + 1} is no UTF-8")]) from None
+        raise _unusable(f"byte {error.start + 1} is no UTF-8") from None
     except RecursionError:
-        raise InvalidFields([not_json("nested too deeply")]) from None
+        raise _unusable("nested too deeply") from None
     except ValueError:
-        raise InvalidFields([not_json("an integer of too many digits")]) from None
+        raise _unusable("an integer of too many digits") from None
 
 
 def _refuse(constant: str) -> None:
-    raise InvalidFields([not_json(f"JSON has no {constant}")])
+    raise _unusable(f"JSON has no {constant}")
+
+
+def _unusable(why: str) -> InvalidFields:
+    return InvalidFields([not_json(why)], f"The body is not JSON that can be read: {why}.")

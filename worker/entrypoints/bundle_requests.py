@@ -8,7 +8,7 @@ from pydantic.alias_generators import to_camel
 import engine
 from worker.entrypoints.bodies import described_body
 from worker.entrypoints.bundle_examples import REQUESTS
-from worker.entrypoints.field_errors import InvalidFields, field_errors
+from worker.entrypoints.field_errors import InvalidFields, field_errors, misplaced_config
 from worker.entrypoints.job_forms import Form
 from worker.jobs.bundle import DEFAULT_RANK_BY, MAX_NAME_CHARACTERS, KeepResults
 from worker.jobs.rank import MAX_PRIORITY, MIN_PRIORITY
@@ -57,6 +57,12 @@ class NewBundle(Form):
 
 def read_new_bundle(body: object) -> NewBundle:
     """The request in a JSON body. Raises ``InvalidFields``."""
+    if isinstance(body, dict) and "strategyId" in body and BASE_CONFIG not in body:
+        sentence = (
+            'This is a configuration: a bundle has it in {"baseConfig": …}, beside parameterGrid '
+            "or variants."
+        )
+        raise InvalidFields([misplaced_config(BASE_CONFIG)], sentence)
     try:
         return NewBundle.model_validate(body)
     except ValidationError as error:

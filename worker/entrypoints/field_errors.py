@@ -9,11 +9,15 @@ _LONGEST_PATH = 200
 
 
 class InvalidFields(Exception):
-    """The request cannot be used: ``errors`` have ``path``, ``expected`` and ``got``."""
+    """The request cannot be used: ``errors`` have ``path``, ``expected`` and ``got``.
 
-    def __init__(self, errors: list[dict[str, Any]]) -> None:
-        super().__init__(f"{len(errors)} invalid field(s)")
+    ``detail`` says in a sentence what is wrong with all of it, if anything is.
+    """
+
+    def __init__(self, errors: list[dict[str, Any]], detail: str | None = None) -> None:
+        super().__init__(detail or f"{len(errors)} invalid field(s)")
         self.errors = errors
+        self.detail = detail
 
 
 def field_errors(errors: Iterable[Mapping[str, Any]], *, skip: int = 0) -> list[dict[str, Any]]:
@@ -28,6 +32,12 @@ def not_json(why: str, place: int | None = None) -> dict[str, Any]:
     """The same for a body that cannot be parsed; ``place`` counts characters from 1."""
     where = "" if place is None else f" at character {place}"
     return {"path": "", "expected": "JSON", "got": f"text that is none: {why}{where}"}
+
+
+def misplaced_config(path: str) -> dict[str, Any]:
+    """The same for a configuration that is not in the field of the request where it belongs."""
+    got = "its fields in the request itself"
+    return {"path": path, "expected": "the configuration", "got": got}
 
 
 def _field_error(error: Mapping[str, Any], skip: int) -> dict[str, Any]:

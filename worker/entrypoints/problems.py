@@ -81,7 +81,7 @@ def install_problem_handlers(
 
     @app.exception_handler(InvalidFields)
     async def on_invalid_fields(_: Request, error: InvalidFields) -> ProblemResponse:
-        return invalid_fields(error.errors)
+        return invalid_fields(error.errors, error.detail)
 
     @app.exception_handler(Exception)
     async def on_unexpected(request: Request, error: Exception) -> ProblemResponse:
@@ -97,11 +97,11 @@ def install_problem_handlers(
         )
 
 
-def invalid_fields(errors: list[dict[str, Any]]) -> ProblemResponse:
+def invalid_fields(errors: list[dict[str, Any]], detail: str | None = None) -> ProblemResponse:
     """422 with the fields that are wrong: a list of ``path``, ``expected`` and ``got``."""
     return problem_response(
         422,
-        f"{len(errors)} field(s) of the request are not valid.",
+        detail or f"{len(errors)} field(s) of the request are not valid.",
         errors=errors[:MAX_LISTED_ERRORS],
     )
 

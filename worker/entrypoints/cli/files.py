@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from worker.entrypoints.cli.failures import Failed
+from worker.entrypoints.json_objects import RepeatedKey, without_repeats
 
 #: Larger files are no configs: a price path of a million closes takes about 20 MB.
 MAX_BYTES = 50 * 1024 * 1024
@@ -43,7 +44,9 @@ def _read_object(path: str, what: str) -> dict[str, Any]:
     name = _name(path)
     content = _read(path, name)
     try:
-        config = json.loads(content)
+        config = json.loads(content, object_pairs_hook=without_repeats)
+    except RepeatedKey as error:
+        raise Failed(f"{name}: {error}") from None
     except json.JSONDecodeError as error:
         raise Failed(
             f"{name}: line {error.lineno}, column {error.colno}: not valid JSON ({error.msg})"
