@@ -4,9 +4,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from click.testing import CliRunner, Result
+from google.auth.exceptions import DefaultCredentialsError
 
 from tests.support.control import laptop_settings
 from tests.support.jobs import a_job, an_admitted_job
@@ -180,3 +182,32 @@ class TestDirectories:
         assert cli("candles", "list").exit_code == 1
         monkeypatch.setenv("CANDLES", "not-there-yet")
         assert cli("candles", "list").exit_code == 0
+
+
+@pytest.mark.parametrize("command", [("status", "job-1"), ("cancel", "job-1"), ("pause",)])
+def test_firestore_without_credentials_names_the_setting(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("STORE", "firestore://demo")
+    monkeypatch.delenv("FIRESTORE_EMULATOR_HOST", raising=False)
+    nothing = Mock(side_effect=DefaultCredentialsError("None were found."))
+    monkeypatch.setattr("google.auth.default", nothing)
+    result = cli(*command)
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    expected = (
+        "Error: STORE=firestore://demo: expected firestore://PROJECT/DATABASE with Google's c"
+    )
+    assert result.stderr.startswith(expected)
+    assert result.stderr.endswith(" got neither: None were found.\n")
+
+
+def test_options_of_a_sqlite_file_are_no_part_of_its_path(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STORE", f"sqlite:///{tmp_path}/jobs.db?mode=ro")
+    for command in (("status", "job-1"), ("submit", "-"), ("migrate",)):
+        result = cli(*command, stdin=CONFIG)
+        assert result.exit_code == 1
+        assert "no ? may stand: it takes no options" in result.stderr
+        assert result.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []

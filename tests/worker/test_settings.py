@@ -73,6 +73,7 @@ def test_every_setting_says_what_it_is_for() -> None:
     [
         ({"STORE": "mysql://x"}, "STORE=mysql://x: expected sqlite"),
         ({"STORE": "firestore://"}, "STORE"),
+        ({"STORE": "sqlite:///x.db?mode=ro"}, "STORE=sqlite:///x.db?mode=ro: expected sqlite"),
         ({"DOORBELL": "bell"}, "DOORBELL=bell: expected local or pubsub"),
         ({"DOORBELL": "pubsub://p"}, "DOORBELL"),
         ({"CANDLES": "gs://"}, "CANDLES=gs://: expected a directory or gs://BUCKET/PREFIX"),

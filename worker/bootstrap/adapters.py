@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 
 
 def build_store(settings: Settings) -> Store:
-    """The job store that STORE names."""
-    if settings.store.startswith("firestore://"):
-        from worker.adapters.firestore import FirestoreJobStore
+    """The job store that STORE names.
 
-        project, database = settings.firestore_target
-        return FirestoreJobStore(project, database, retention(settings))
+    Raises:
+        SettingsError: it is a database of Firestore, and this process has no credentials.
+    """
+    if settings.store.startswith("firestore://"):
+        return _firestore(settings)
     if settings.store.startswith("sqlite"):
         return deferred_sqlite(_sqlite_file(settings), lambda: build_sql_store(settings))
     return build_sql_store(settings)
@@ -49,6 +50,22 @@ def build_sql_store(settings: Settings, *, any_schema: bool = False) -> "SqlJobS
         store.close()
         raise
     return store
+
+
+def _firestore(settings: Settings) -> Store:
+    from google.auth.exceptions import DefaultCredentialsError
+
+    from worker.adapters.firestore import FirestoreJobStore
+
+    project, database = settings.firestore_target
+    try:
+        return FirestoreJobStore(project, database, retention(settings))
+    except DefaultCredentialsError as error:
+        raise SettingsError(
+            f"STORE={settings.store}: expected firestore://PROJECT/DATABASE with Google's "
+            "credentials in the environment (gcloud auth application-default login), or an "
+            f"emulator's address in FIRESTORE_EMULATOR_HOST, got neither: {error}"
+        ) from error
 
 
 def _sqlite_file(settings: Settings) -> Path:

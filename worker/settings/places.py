@@ -53,6 +53,8 @@ class Places(Section):
     @field_validator("store")
     @classmethod
     def _known_store(cls, value: str) -> str:
+        if value.startswith("sqlite:///") and "?" in value:
+            raise ValueError("expected sqlite:///PATH, where no ? may stand: it takes no options")
         if re.fullmatch(r"sqlite:///(?!:memory:).+|postgresql\+psycopg://.*", value):
             return value
         if re.fullmatch(r"firestore://[^/]+(/[^/]+)?", value):
