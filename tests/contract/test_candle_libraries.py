@@ -100,6 +100,16 @@ def test_nothing_is_held_at_first(library: CandleLibrary) -> None:
     assert missing(library, "ZZ", "1d") == "No candles for ZZ 1d; nothing is held for ZZ."
 
 
+def test_a_symbol_in_small_letters_is_told_of_the_one_in_capitals(library: CandleLibrary) -> None:
+    library.replace(bars("AAPL"))
+    library.replace(bars("btc"))
+    assert missing(library, "aapl", "1d") == (
+        "No candles for aapl 1d; nothing is held for aapl, but AAPL is held."
+    )
+    assert missing(library, "BTC", "1d") == "No candles for BTC 1d; nothing is held for BTC."
+    assert missing(library, "msft", "1d") == "No candles for msft 1d; nothing is held for msft."
+
+
 def test_what_is_missing_and_what_is_held_are_named(library: CandleLibrary) -> None:
     library.replace(bars("Y", "1w"))
     library.replace(bars())

@@ -94,6 +94,14 @@ def test_a_damaged_series_is_told_and_the_others_are_listed(
         library.entries()
 
 
+def test_a_damaged_series_in_capitals_is_not_told_of(library: CandleFiles, tmp_path: Path) -> None:
+    library.replace(candles("AAPL"))
+    damage(tmp_path / "AAPL" / "1d")
+    with pytest.raises(JobFailure) as caught:
+        library.load("aapl", "1d", None, None)
+    assert caught.value.message == "No candles for aapl 1d; nothing is held for aapl."
+
+
 @pytest.mark.parametrize("table", [np.zeros((5, 3)), np.zeros(6), np.zeros((6, 2), np.int64)])
 def test_an_array_of_another_shape_is_invalid_data(
     library: CandleFiles, tmp_path: Path, table: np.ndarray

@@ -311,11 +311,21 @@ class TestStatus:
         )
 
     @pytest.mark.parametrize("command", ["status", "replay", "cancel"])
-    @pytest.mark.parametrize("job_id", ["unknown", "no/id", "x" * 200, "ä"])
+    @pytest.mark.parametrize("job_id", ["unknown", "no/id", "x" * 128, "ä"])
     def test_an_unknown_id_is_one_line(self, cli: Cli, command: str, job_id: str) -> None:
         SqlJobStore("sqlite:///var/backtests.db").close()
         result = cli(command, job_id)
         assert (result.exit_code, result.stderr) == (1, f"Error: there is no job {job_id}\n")
+
+    @pytest.mark.parametrize("command", ["status", "replay", "cancel"])
+    def test_neither_nothing_nor_a_page_is_repeated_as_an_id(self, cli: Cli, command: str) -> None:
+        SqlJobStore("sqlite:///var/backtests.db").close()
+        result = cli(command, "")
+        said = "Error: expected the id of a job or a bundle, got an empty text\n"
+        assert (result.exit_code, result.stderr) == (1, said)
+        result = cli(command, "x" * 5_000)
+        said = f"Error: there is no job {'x' * 128}…\n"
+        assert (result.exit_code, result.stderr) == (1, said)
 
 
 class TestReplayAndCancel:

@@ -53,7 +53,7 @@ def look_up(
     for made in _made_of_shorter(held, asked, entries):
         if len(made):
             return made
-    raise asked.not_found(_what_is_held(symbol, entries))
+    raise asked.not_found(_what_is_held(held, symbol, entries))
 
 
 def readable(
@@ -114,12 +114,22 @@ def _beginning(start: datetime | None, timeframe: str) -> datetime | None:
     return from_milliseconds(opening)
 
 
-def _what_is_held(symbol: str, entries: Sequence[CandleEntry]) -> str:
+def _what_is_held(held: Held, symbol: str, entries: Sequence[CandleEntry]) -> str:
     if not entries:
-        return f"nothing is held for {symbol[:_SHOWN_CHARACTERS]}"
+        nothing = f"nothing is held for {symbol[:_SHOWN_CHARACTERS]}"
+        capitals = symbol.upper()
+        is_meant = capitals != symbol and _is_held(held, capitals)
+        return f"{nothing}, but {capitals[:_SHOWN_CHARACTERS]} is held" if is_meant else nothing
     return "held: " + ", ".join(
         f"{entry.timeframe} from {_span(entry.first, entry.last)}" for entry in entries
     )
+
+
+def _is_held(held: Held, symbol: str) -> bool:
+    try:
+        return bool(held.entries_of(symbol))
+    except JobFailure:
+        return False
 
 
 def _span(first: datetime, last: datetime) -> str:

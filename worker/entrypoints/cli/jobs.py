@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from worker.bootstrap import Services
     from worker.jobs.job import Job
 
+#: Of an id that nothing has: longer ones are not repeated whole.
+_SHOWN_CHARACTERS = 128
+
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the job as JSON.")
 
 
@@ -118,7 +121,7 @@ def cancel(job_id: str, as_json: bool) -> None:
         _existing(services, job_id)
         seen = request_cancel(services.store, job_id)
         if seen is None:
-            raise Failed(f"there is no job {job_id}")
+            raise _unknown(job_id)
         job = seen.job
         if job.status is JobStatus.RUNNING:
             said = f"Job {job.job_id} is asked to stop."
@@ -132,8 +135,15 @@ def _existing(services: "Services", job_id: str) -> "Job":
 
     seen = services.store.get(job_id) if is_job_id(job_id) else None
     if seen is None:
-        raise Failed(f"there is no job {job_id}")
+        raise _unknown(job_id)
     return seen.job
+
+
+def _unknown(job_id: str) -> Failed:
+    if not job_id:
+        return Failed("expected the id of a job or a bundle, got an empty text")
+    rest = "…" if len(job_id) > _SHOWN_CHARACTERS else ""
+    return Failed(f"there is no job {job_id[:_SHOWN_CHARACTERS]}{rest}")
 
 
 def _ring(services: "Services", job: "Job") -> None:
