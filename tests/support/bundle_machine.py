@@ -230,6 +230,7 @@ class BundleMachine(RuleBasedStateMachine):
             for bundle_id in self.bundles:
                 for job in self.real.chunk_jobs(bundle_id):
                     self.bury(job)
+                self.wait_out(bundle_id)
             for _ in range(MAX_BUNDLES * 4 + 8):
                 self.house.sweep.run()
                 claimed = self.house.claim()
@@ -242,6 +243,12 @@ class BundleMachine(RuleBasedStateMachine):
         finally:
             self.real.close()
             self.directory.cleanup()
+
+    def wait_out(self, bundle_id: str) -> None:
+        """The time after a try to expand a bundle whose answer was lost is over."""
+        seen = self.store.get_bundle(bundle_id)
+        if seen.bundle.status is JobStatus.QUEUED and seen.bundle.next_expansion_at is not None:
+            self.store.commit_bundle(seen, BundleChange(next_expansion_at=seen.read_at))
 
     def check(self, bundle: Bundle) -> None:
         """What must be true of a bundle that has ended."""

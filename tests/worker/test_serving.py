@@ -95,3 +95,22 @@ def test_an_engine_that_does_not_stop_ends_the_process(monkeypatch: pytest.Monke
     monkeypatch.setattr(os, "kill", lambda pid, number: sent.append((pid, number)))
     worker_server._replace_this_process()
     assert sent == [(os.getpid(), signal.SIGTERM)]
+
+
+def test_a_second_sigterm_after_the_end_changes_nothing() -> None:
+    """uvicorn puts back the handler that was there, which by default kills the process."""
+    code = (
+        "import os, signal, uvicorn\n"
+        "from fastapi import FastAPI\n"
+        "from tests.support.control import laptop_settings\n"
+        "from worker.entrypoints.serving import GracefulServer, serve_app\n"
+        "run = lambda server: setattr(server, 'started', True)\n"
+        "GracefulServer.run = run\n"
+        "serve_app(FastAPI(), laptop_settings())\n"
+        "os.kill(os.getpid(), signal.SIGTERM)\n"
+        "os._exit(3)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=Path(__file__).parents[2], timeout=PATIENCE_SECONDS
+    )
+    assert ended.returncode == 0

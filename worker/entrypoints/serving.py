@@ -61,9 +61,17 @@ def serve_app(app: FastAPI, settings: Settings, on_exit: Callable[[], None] = la
         timeout_graceful_shutdown=max(1, round(settings.shutdown_seconds)),
     )
     server = GracefulServer(config, on_exit, patience=settings.shutdown_seconds, give_up=_leave_now)
+    if threading.current_thread() is threading.main_thread():
+        # uvicorn puts this back when it has ended: whoever tells the process twice hurries nothing.
+        signal.signal(signal.SIGTERM, _leave)
     server.run()
     if not server.started:
         raise SystemExit(1)
+
+
+def _leave(sig: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal's handler
+    """Before the server listens, and after it has ended, there is nothing to give back."""
+    raise SystemExit(0)
 
 
 def _leave_now() -> None:
