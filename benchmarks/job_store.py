@@ -41,7 +41,7 @@ def fill(url: str, crowd: Sequence[Job]) -> None:
     """Many jobs at once, and the statistics that a database makes of them by and by."""
     engine = connect(url)
     with writing(engine) as connection:
-        rows = [job_row(job, job.admitted_at or job.created_at) for job in crowd]  # type: ignore[arg-type]
+        rows = [job_row(job, job.admitted_at or job.created_at) for job in crowd]  # type: ignore[arg-type]  # a job of a crowd was created
         connection.execute(insert(jobs), rows)
         connection.execute(text("ANALYZE"))
     engine.dispose()
@@ -177,7 +177,7 @@ def firestore(count: int) -> None:
             store = FirestoreJobStore(project)
             for job in queue(count, who):
                 store.create(job)
-            empty = (lambda: drain(store)) if who == "store" else firestore_loop(project)  # noqa: B023
+            empty = (lambda: drain(store)) if who == "store" else firestore_loop(project)  # noqa: B023  # called before the next store is made
             began = time.monotonic()
             assert empty() == count
             best[who] = min(best[who], time.monotonic() - began)

@@ -226,7 +226,7 @@ def backtesting_run(candles: Candles) -> Callable[[], Any]:
     def average(values: Any, period: int) -> Any:
         return pd.Series(values).rolling(period).mean()
 
-    class Cross(backtesting.Strategy):  # type: ignore[misc]
+    class Cross(backtesting.Strategy):  # type: ignore[misc]  # has no types
         def init(self) -> None:
             self.fast = self.I(average, self.data.Close, 10)
             self.slow = self.I(average, self.data.Close, 20)

@@ -106,7 +106,7 @@ def _started(stack: ExitStack, environment: dict[str, str], worker: str) -> Syst
     for name, command in (("control", control), (worker, [_PROGRAM, worker])):
         server = Server(name, command, env=environment | {"PORT": ports[name]})
         stack.callback(server.stop)
-        server.wait_until(lambda name=name: _is_ready(ports[name]))  # type: ignore[misc]
+        server.wait_until(lambda name=name: _is_ready(ports[name]))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
     store = build_store(load_settings(store=environment["STORE"]))
     stack.callback(store.close)
     return System(f"http://127.0.0.1:{ports['control']}", store)

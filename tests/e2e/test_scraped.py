@@ -2,8 +2,10 @@
 
 import os
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 import pytest
@@ -18,6 +20,10 @@ from worker.jobs.states import JobStatus
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "deploy" / "prometheus" / "alerts.yml"
+
+T = TypeVar("T")
+#: The labels of a series and its value.
+Figure = tuple[dict[str, str], float]
 
 
 class Service:
@@ -46,6 +52,16 @@ class Service:
         except httpx.TransportError:
             return False
         return answer.status_code == 200
+
+
+def settled(look: Callable[[], T], expected: T) -> T:
+    """What is seen at last: a scrape that comes late leaves a gap before the next."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    found = look()
+    while found != expected and time.monotonic() < deadline:
+        time.sleep(0.1)
+        found = look()
+    return found
 
 
 @pytest.fixture
@@ -95,30 +111,29 @@ def test_what_workers_count_and_the_fleet_shows_can_be_asked_of_prometheus(
         )
         servers.append(prometheus.server)
         up = dict.fromkeys((poller_address, worker.address, control.address), "up")
-        prometheus.server.wait_until(lambda: prometheus.targets() == up)
-        prometheus.server.wait_until(lambda: set(prometheus.rules().values()) == {"ok"})
+        assert settled(prometheus.targets, up) == up
+        rules = settled(lambda: set(prometheus.rules().values()), {"ok"})
+        assert rules == {"ok"}
 
-        def shown(expression: str, *expected: tuple[dict[str, str], float]) -> bool:
-            """A scrape that came late leaves a gap before the next."""
-            return prometheus.query(expression) == list(expected)
+        def shown(expression: str, *expected: Figure) -> list[Figure]:
+            return settled(lambda: prometheus.query(expression), list(expected))
 
         ended = 'sort(sum by (job) (backtest_jobs_ended_total{status="completed"}))'
-        by_job = [({"job": "backtest-worker"}, 2.0), ({"job": "backtest-poller"}, 3.0)]
-        prometheus.server.wait_until(lambda: shown(ended, *by_job))
+        by_job: list[Figure] = [
+            ({"job": "backtest-worker"}, 2.0),
+            ({"job": "backtest-poller"}, 3.0),
+        ]
+        assert shown(ended, *by_job) == by_job
         for expression, expected in (
             ("sum(backtest:queued:jobs)", 1.0),
             ('sum(backtest_fleet_queued_jobs{priority="2"})', 1.0),
             ("sum(backtest:completed:recent)", 5.0),
             ("max(backtest_fleet_up)", 1.0),
         ):
-            figure = ({}, expected)
-            prometheus.server.wait_until(
-                lambda expression=expression, figure=figure: shown(expression, figure)
-            )
+            assert shown(expression, ({}, expected)) == [({}, expected)], expression
         p99 = "histogram_quantile(0.99, sum by (le) (backtest_job_seconds_bucket))"
-        prometheus.server.wait_until(
-            lambda: [value > 0 for _, value in prometheus.query(p99)] == [True]
-        )
+        found = settled(lambda: [value > 0 for _, value in prometheus.query(p99)], [True])
+        assert found == [True]
     finally:
         for server in reversed(servers):
             server.stop()
