@@ -5,6 +5,7 @@ where a float is meant, and NaN and infinity are no numbers.
 """
 
 from collections.abc import Mapping
+from numbers import Integral
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict
@@ -50,10 +51,11 @@ def choice_error(raw: Mapping[str, Any], key: str, expected: str) -> PydanticCus
 
 
 def _integral(value: Any) -> Any:
-    """JSON has one kind of number, so ``20.0`` is a fine whole number."""
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value
+    """JSON has one kind of number, so ``20.0`` is a fine whole number; NumPy's are as good."""
+    if isinstance(value, bool):
+        return value
+    is_whole = value.is_integer() if isinstance(value, float) else isinstance(value, Integral)
+    return int(value) if is_whole else value
 
 
 #: A number; integers are taken as floats.

@@ -6,6 +6,7 @@ import sys
 from datetime import date
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -461,3 +462,16 @@ def test_checking_a_config_loads_no_compiler() -> None:
         timeout=PATIENCE_SECONDS,
     )
     assert found.stdout.strip() == "False"
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
+    """A script makes its periods by ``arange``."""
+    usual = config(strategyId="smaCross", parameters={"fast": 3, "slow": 8}, maxCycles=2)
+    made = {"fast": np.arange(3, 4)[0], "slow": np.uint8(8)}
+    found = parse_config({**usual, "parameters": made, "maxCycles": np.int32(2)})
+    assert found.to_document() == parse_config(usual).to_document()
+    assert type(found.to_document()["parameters"]["fast"]) is int
+    assert paths({**usual, "parameters": {"fast": np.float64(3.5), "slow": np.True_}}) == [
+        "parameters.fast",
+        "parameters.slow",
+    ]
