@@ -38,6 +38,8 @@ INHERITED = (
     "regime",
     "annualization",
 )
+#: Where null in a sleeve sets something: no path, no bound. Elsewhere it sets nothing.
+_SET_BY_NULL = ("pricePath", "maxCycles")
 #: The last millisecond of the year 9999.
 _END_OF_TIME = 253_402_300_799_999
 
@@ -86,7 +88,8 @@ def _parse(
         problem = ConfigProblem(_join(prefix, "strategyId"), expected, shown(strategy))
         return None, [*problems, problem]
     path = _join(prefix, "parameters")
-    parameters, more = _validated(model, raw.get("parameters", {}), path)
+    own = raw.get("parameters")
+    parameters, more = _validated(model, {} if own is None else own, path)
     problems += more
     if strategy == "wheel":
         problems += _execution_problems(raw.get("execution"), prefix)
@@ -173,7 +176,12 @@ def _with_sleeves(
         inherited = {key: raw[key] for key in INHERITED if key in raw}
         share = (sleeve.weight if sleeve else 1.0) * capital
         # One of its own is not used, but a wrong one is a mistake like any other.
-        merged = {**inherited, "startingCapital": share, **own}
+        given = {**inherited, "startingCapital": share}
+        merged = given | {
+            key: value
+            for key, value in own.items()
+            if value is not None or key not in given or key in _SET_BY_NULL
+        }
         config, found = _parse(merged, f"{prefix}.config")
         named = {f"{prefix}.config.{problem.path}" for problem in known}
         problems += [problem for problem in found if problem.path not in named]

@@ -108,9 +108,11 @@ class Condition(Model):
     @model_validator(mode="before")
     @classmethod
     def _has_one_key(cls, raw: Any) -> Any:
-        if isinstance(raw, Mapping) and (len(raw) != 1 or None in raw.values()):
-            is_null = " with null" if len(raw) == 1 else ""
-            raise told_error("", _ONE_KEY, f"{shown_keys(raw)}{is_null}")
+        if isinstance(raw, Mapping):
+            given = {key: value for key, value in raw.items() if value is not None}
+            if len(given) != 1:
+                is_null = " with null" if len(raw) == 1 and not given else ""
+                raise told_error("", _ONE_KEY, f"{shown_keys(given or raw)}{is_null}")
         return raw
 
     @model_serializer(mode="wrap")
@@ -148,7 +150,7 @@ def _not_too_deep(raw: Any) -> Any:
                 parts = value.get(key)
                 if isinstance(parts, list | tuple):
                     pending.extend((part, depth + 1) for part in parts)
-            if "not" in value:
+            if value.get("not") is not None:
                 pending.append((value["not"], depth + 1))
     return raw
 

@@ -39,6 +39,16 @@ def _kind_of_strike(value: Any) -> str | None:
     return kinds[0] if len(kinds) == 1 else None
 
 
+def _without_the_other(value: Any) -> Any:
+    """Beside the one that is set, the other may be null."""
+    if not isinstance(value, dict) or not {"moneyness", "delta"} <= value.keys():
+        return value
+    others = {key for key in ("moneyness", "delta") if value[key] is None}
+    if len(others) != 1:
+        return value
+    return {key: item for key, item in value.items() if key not in others}
+
+
 StrikeChoice = Annotated[
     Annotated[ByMoneyness, Tag("moneyness")] | Annotated[ByDelta, Tag("delta")],
     Discriminator(
@@ -46,6 +56,7 @@ StrikeChoice = Annotated[
         custom_error_type="strike_choice",
         custom_error_message="an object with either moneyness or delta",
     ),
+    BeforeValidator(_without_the_other),
 ]
 
 
@@ -148,8 +159,10 @@ class WheelParameters(Model):
         """``expiries`` may also be written beside a ``dte`` window that does not name them."""
         if not isinstance(raw, Mapping) or "expiries" not in raw:
             return raw
-        dte = raw.get("dte")
-        if not isinstance(dte, Mapping) or "expiries" in dte:
-            return raw
         rest = {key: value for key, value in raw.items() if key != "expiries"}
+        if raw["expiries"] is None:
+            return rest
+        dte = raw.get("dte")
+        if not isinstance(dte, Mapping) or dte.get("expiries") is not None:
+            return raw
         return {**rest, "dte": {**dte, "expiries": raw["expiries"]}}

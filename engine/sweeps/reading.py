@@ -93,12 +93,13 @@ class Reader:
         self, model: type[Model], part: "_Part", overrides: Mapping[str, Any]
     ) -> Model | None:
         """A part of the config with its overrides, if it is sound."""
-        own = self._base.get(part.name, {})
+        own = self._base.get(part.name)
+        if own is None:
+            own = {}
         try:
             if part.keys is None or not isinstance(own, Mapping):
                 inner = {path: overrides[path] for path in part.paths}
-                around = {part.name: own} if part.name in self._base else {}
-                raw = overridden(around, inner).get(part.name, {})
+                raw = overridden({part.name: own}, inner)[part.name]
             else:
                 raw = {**own, **{key: overrides[path] for key, path in part.keys}}
             return model.model_validate(raw)

@@ -78,7 +78,7 @@ def test_what_is_no_object_is_told_at_its_place() -> None:
 
 
 def test_every_problem_is_told_once() -> None:
-    raw = {"distance": {"near": 0}, "count": "min", "highMark": None, "other": 1}
+    raw = {"distance": {"near": 0}, "count": "min", "highMark": "x", "other": 1}
     assert [problem.path for problem in problems(raw)] == [
         "distance.near",
         "count",
