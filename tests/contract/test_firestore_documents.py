@@ -252,7 +252,7 @@ class TestWhatClientsMayWrite:
             ({"status": "done"}, "status: expected queued, running, completed or failed"),
             ({"status": 3}, "status: expected queued, running, completed or failed, got 3"),
             ({"configUsed": "all of it"}, "configUsed: expected a map, got 'all of it'"),
-            ({"configUsed": None}, "configUsed: expected a map, got null"),
+            ({"configUsed": None}, "configUsed: expected a map (required), got null"),
             ({"configUsed": [1]}, "configUsed: expected a map, got a list"),
             (
                 {"configUsed": {"pricePath": [1.0, float("nan")]}},

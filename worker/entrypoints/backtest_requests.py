@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field, StrictInt, StrictStr, ValidationError
 from pydantic.alias_generators import to_camel
 
 import engine
+from engine.model import NullIsAbsent
 from worker.entrypoints.bodies import described_body
 from worker.entrypoints.field_errors import InvalidFields, field_errors, misplaced_config
 from worker.entrypoints.job_forms import Form, JobSummary
@@ -58,7 +59,7 @@ EXAMPLES: dict[str, Any] = {
 }
 
 
-class NewBacktest(Form):
+class NewBacktest(Form, NullIsAbsent):
     """A backtest to run."""
 
     model_config = ConfigDict(alias_generator=to_camel, frozen=True, extra="forbid")
@@ -90,7 +91,7 @@ def read_new_backtest(
     Raises:
         InvalidFields: with the config's errors beside the envelope's, so that one answer tells all.
     """
-    if isinstance(body, dict) and "configUsed" not in body:
+    if isinstance(body, dict) and body.get("configUsed") is None:
         _refuse_mistaken(body)
     try:
         return NewBacktest.model_validate(body)
@@ -107,10 +108,10 @@ def read_new_backtest(
 
 def _refuse_mistaken(body: Mapping[str, Any]) -> None:
     """One sentence, rather than an error for each field, where the body is something else."""
-    if "strategyId" in body:
+    if body.get("strategyId") is not None:
         sentence = 'This is a configuration: send it as {"configUsed": …}.'
         raise InvalidFields([misplaced_config("configUsed")], sentence)
-    if "baseConfig" in body:
+    if body.get("baseConfig") is not None:
         error = {"path": "configUsed", "expected": "a configuration", "got": "a bundle"}
         raise InvalidFields([error], "This is a bundle: POST /v1/bundles takes it.")
 

@@ -1,11 +1,13 @@
 """The body of ``POST /v1/bundles``: what may stand in it, and every field that is wrong."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StrictInt, StrictStr, ValidationError
 from pydantic.alias_generators import to_camel
 
 import engine
+from engine.model import NullIsAbsent
 from worker.entrypoints.bodies import described_body
 from worker.entrypoints.bundle_examples import REQUESTS
 from worker.entrypoints.field_errors import InvalidFields, field_errors, misplaced_config
@@ -21,7 +23,7 @@ MAX_BUNDLE_BODY_BYTES = 20 * 1024 * 1024
 BASE_CONFIG = "baseConfig"
 
 
-class NewBundle(Form):
+class NewBundle(Form, NullIsAbsent):
     """Variants of one config to run: every combination of a grid, or a list."""
 
     model_config = ConfigDict(alias_generator=to_camel, frozen=True, extra="forbid")
@@ -57,16 +59,22 @@ class NewBundle(Form):
 
 def read_new_bundle(body: object) -> NewBundle:
     """The request in a JSON body. Raises ``InvalidFields``."""
-    if isinstance(body, dict) and "strategyId" in body and BASE_CONFIG not in body:
+    if isinstance(body, dict) and body.get(BASE_CONFIG) is None:
+        _refuse_config(body)
+    try:
+        return NewBundle.model_validate(body)
+    except ValidationError as error:
+        raise InvalidFields(field_errors(error.errors(include_url=False))) from None
+
+
+def _refuse_config(body: Mapping[str, Any]) -> None:
+    """One sentence, rather than an error for each field, where the body is a configuration."""
+    if body.get("strategyId") is not None:
         sentence = (
             'This is a configuration: a bundle has it in {"baseConfig": …}, beside parameterGrid '
             "or variants."
         )
         raise InvalidFields([misplaced_config(BASE_CONFIG)], sentence)
-    try:
-        return NewBundle.model_validate(body)
-    except ValidationError as error:
-        raise InvalidFields(field_errors(error.errors(include_url=False))) from None
 
 
 def bundle_errors(error: engine.ConfigError) -> list[dict[str, Any]]:

@@ -46,4 +46,6 @@ def _field_error(error: Mapping[str, Any], skip: int) -> dict[str, Any]:
     path = ".".join(str(part) for part in error["loc"][skip:])[:_LONGEST_PATH]
     if error["type"] == "extra_forbidden":
         return {"path": path, "expected": "no such field", "got": "a value"}
-    return {"path": path, "expected": expected(error), "got": got(error)}
+    # An optional field takes null, so this one is not optional.
+    required = " (required)" if error["type"] != "missing" and error["input"] is None else ""
+    return {"path": path, "expected": f"{expected(error)}{required}", "got": got(error)}

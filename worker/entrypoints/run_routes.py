@@ -11,6 +11,7 @@ from pydantic.alias_generators import to_camel
 from starlette.concurrency import run_in_threadpool
 
 import engine
+from engine.model import NullIsAbsent
 from worker.bootstrap import Worker
 from worker.entrypoints.backtest_requests import EXAMPLES, config_errors
 from worker.entrypoints.bodies import described_body, json_body, require_json_of_pages
@@ -30,7 +31,7 @@ def _job_id(text: str) -> str:
     return text
 
 
-class RunRequest(BaseModel):
+class RunRequest(NullIsAbsent):
     """Which job, and whether to run a completed one a second time for comparison."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", strict=True)

@@ -1,14 +1,17 @@
 """What a user is told about a backtest or a bundle before it is submitted."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import engine
 from worker.bootstrap import Services
-from worker.entrypoints.backtest_requests import config_errors, read_new_backtest
+from worker.entrypoints.backtest_requests import NewBacktest, config_errors, read_new_backtest
 from worker.entrypoints.bodies import parsed
 from worker.entrypoints.bundle_forms import EstimateForm
 from worker.entrypoints.bundle_requests import (
     BASE_CONFIG,
+    NewBundle,
     asked_bundle,
     bundle_errors,
     read_new_bundle,
@@ -20,6 +23,12 @@ from worker.jobs.variants import VariantSource
 from worker.services.bundles.cost_model import Estimate, estimate_backtest, estimate_bundle
 from worker.services.bundles.submission import BundleSubmission
 from worker.services.submission import NewJob, Submission
+
+#: The keys that a body may have, as a backtest and as a bundle.
+_BACKTEST_KEYS, _BUNDLE_KEYS = (
+    frozenset(field.alias or name for name, field in form.model_fields.items())
+    for form in (NewBacktest, NewBundle)
+)
 
 
 class UserEstimates:
@@ -37,9 +46,11 @@ class UserEstimates:
     def estimate(self, user: User, body: bytes) -> EstimateForm:
         """Of what is in the body of a request that would submit it."""
         asked = parsed(body)
-        if isinstance(asked, dict) and BASE_CONFIG in asked:
-            return self._of_bundle(user, asked)
-        return self._of_backtest(user, asked)
+        if not isinstance(asked, dict):
+            return self._of_backtest(user, asked)
+        if asked.get(BASE_CONFIG) is not None:
+            return self._of_bundle(user, _without_nulls(asked, _BACKTEST_KEYS - _BUNDLE_KEYS))
+        return self._of_backtest(user, _without_nulls(asked, _BUNDLE_KEYS - _BACKTEST_KEYS))
 
     def _of_backtest(self, user: User, body: object) -> EstimateForm:
         asked = read_new_backtest(body, engine.parse_config)
@@ -76,6 +87,11 @@ class UserEstimates:
         estimate = estimate_bundle(bundle.base_config, variants, bundle.keep_results)
         chunk_size = self._admission.chunk_size_of(estimate)
         return _form(estimate, math.ceil(estimate.variants / chunk_size), refused)
+
+
+def _without_nulls(body: Mapping[str, Any], keys: frozenset[str]) -> dict[str, Any]:
+    """The body without those of these keys that are null."""
+    return {key: value for key, value in body.items() if value is not None or key not in keys}
 
 
 def _form(estimate: Estimate, jobs: int, refused: JobFailure | None) -> EstimateForm:

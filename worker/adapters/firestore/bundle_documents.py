@@ -70,11 +70,11 @@ def read_bundle(bundle_id: str, document: Mapping[str, Any], created_at: datetim
     """The bundle in a document, with its defects."""
     read = Reader(document)
     status, style = read.status()
-    named = read.text("bundleId")
+    named, rank_by = read.text("bundleId"), read.text("rankBy")
     if named is not None and named != bundle_id:
         note(read.defects, "bundleId", f"the document's id {bundle_id!r}", named)
     if document.get("baseConfig") is None:
-        note(read.defects, "baseConfig", "a map", None)
+        note(read.defects, "baseConfig", "a map (required)", None)
     return Bundle(
         **_outline(bundle_id, status, read),
         created_at=created_at,
@@ -83,7 +83,7 @@ def read_bundle(bundle_id: str, document: Mapping[str, Any], created_at: datetim
         parameter_grid=_in_order(read.map("parameterGrid"), document.get(_GRID_PATHS)),
         variants=_each_in_order(read.list("variants")),
         variants_artifact=_artifact(document.get("variantsArtifact")),
-        rank_by=read.text("rankBy") or DEFAULT_RANK_BY,
+        rank_by=DEFAULT_RANK_BY if rank_by is None else rank_by,
         keep_results=_keep_results(read),
         cancel_requested=read.flag("cancelRequested"),
         summary=read.map("summary"),

@@ -141,7 +141,7 @@ class Reader:
 
     def config(self) -> Mapping[str, Any]:
         if self._document.get("configUsed") is None:
-            note(self.defects, "configUsed", "a map", None)
+            note(self.defects, "configUsed", "a map (required)", None)
         return self.map("configUsed") or {}
 
     def status(self) -> tuple[JobStatus, EnumStyle]:

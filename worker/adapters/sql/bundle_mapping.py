@@ -5,7 +5,7 @@ from dataclasses import asdict, fields
 from enum import StrEnum
 from typing import Any
 
-from worker.adapters.plain import plain_json
+from worker.adapters.plain import note, plain_json
 from worker.adapters.sql.mapping import Moment, storable_text
 from worker.adapters.sql.tables import bundles
 from worker.jobs.bundle import Bundle, BundleChange, BundleOutline, KeepResults
@@ -56,11 +56,17 @@ def read_outline(row: Mapping[str, Any]) -> BundleOutline:
 
 def read_bundle(row: Mapping[str, Any]) -> Bundle:
     values = {name: row[name] for name in _COLUMNS} | _read_state(row)
+    # In a row that was inserted by hand a JSON text may say null.
+    defects = [] if row["defects"] is None else list(row["defects"])
+    if row["base_config"] is None:
+        note(defects, "baseConfig", "a map (required)", None)
+        values["base_config"] = {}
+    artifacts = {} if row["artifacts"] is None else row["artifacts"]
     values |= {
         "keep_results": KeepResults(row["keep_results"]),
         "enum_style": EnumStyle(row["enum_style"]),
-        "artifacts": {name: Artifact(**value) for name, value in row["artifacts"].items()},
-        "defects": tuple(row["defects"]),
+        "artifacts": {name: Artifact(**value) for name, value in artifacts.items()},
+        "defects": tuple(defects),
     }
     if row["variants_artifact"] is not None:
         values["variants_artifact"] = Artifact(**row["variants_artifact"])

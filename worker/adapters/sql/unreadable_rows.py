@@ -44,9 +44,12 @@ def read_as_far_as_possible(row: Mapping[str, Any]) -> Job:
     )
     if style is EnumStyle.PLAIN:
         style = value("enum_style", "plain or dart", EnumStyle, EnumStyle.PLAIN)
-    config = value("config_used", "a map", lambda text: _map(json.loads(text)), {})
-    variants = value("variants", "a map", lambda text: _map(json.loads(text)))
-    earlier = value("defects", "a list", lambda text: [str(one) for one in json.loads(text)], [])
+    config = value("config_used", "a map", _map, {})
+    if config is None:
+        note(defects, "configUsed", "a map (required)", None)
+        config = {}
+    variants = value("variants", "a map", _map)
+    earlier = value("defects", "a list", _texts, [])
     submitted = value("submitted_at", "a time", _moment)
     return Job(
         job_id=row["job_id"],
@@ -77,10 +80,18 @@ def _camel(name: str) -> str:
     return first + "".join(map(str.capitalize, rest))
 
 
-def _map(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
+def _map(text: str) -> dict[str, Any] | None:
+    """The map in a JSON text, which may also say null."""
+    value = json.loads(text)
+    if value is not None and not isinstance(value, dict):
         raise TypeError("no map")
     return value
+
+
+def _texts(text: str) -> list[str]:
+    """The list in a JSON text, none in null."""
+    value = json.loads(text)
+    return [] if value is None else [str(one) for one in value]
 
 
 def _text(value: Any) -> str:

@@ -21,9 +21,9 @@ def read_config(path: str) -> dict[str, Any]:
         Failed: says where the file stops being JSON, or what else is wrong with it.
     """
     config = _read_object(path, "the configuration")
-    if "baseConfig" in config:
+    if config.get("baseConfig") is not None:
         raise Failed(f"{_name(path)}: this is a bundle; backtest-worker bundle takes it")
-    if "configUsed" in config:
+    if config.get("configUsed") is not None:
         raise Failed(
             f"{_name(path)}: expected the configuration itself, got what has it in configUsed"
         )
@@ -33,7 +33,7 @@ def read_config(path: str) -> dict[str, Any]:
 def read_bundle(path: str) -> dict[str, Any]:
     """The same for a bundle."""
     bundle = _read_object(path, "the bundle")
-    if "strategyId" in bundle and "baseConfig" not in bundle:
+    if bundle.get("strategyId") is not None and bundle.get("baseConfig") is None:
         raise Failed(
             f"{_name(path)}: this is a configuration; backtest-worker run or submit takes it"
         )
