@@ -173,7 +173,7 @@ def test_a_body_of_another_type(route: str) -> None:
         (
             "/run-backtest",
             {"configUsed": None},
-            [{"path": "configUsed", "expected": "an object", "got": "null"}],
+            [{"path": "configUsed", "expected": "an object (required)", "got": "null"}],
         ),
     ],
 )
