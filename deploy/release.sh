@@ -6,14 +6,17 @@
 #
 #   replace  deploy the image as a new revision that gets no traffic (the first one gets all)
 #   smoke    call the new revision under its own address
-#   shift    give it all traffic; the revision before stays reachable under the tag `previous`
+#   shift    give it all traffic and the tag `released`; the revision before stays reachable under
+#            the tag `previous`
 #   pool     deploy the image to the worker pool of pollers, as many as there are
 #
 # SERVICE is backtest-control, backtest-worker, or backtest-worker-SUFFIX for a second worker beside
 # it (another engine version). Environment: PROJECT, REGION, RELEASE (names the revision), IMAGE (with
-# its digest), and optionally DATABASE, MAX_WORKERS, and SQL_INSTANCE where jobs are in Cloud SQL (a
-# pool's always are). More settings come from deploy/settings.env. Going back is one command:
-#   gcloud run services update-traffic SERVICE --to-tags=previous=100 --region=REGION
+# its digest), and optionally PROJECT_NUMBER (asked for when it is not given), DATABASE, and
+# SQL_INSTANCE where jobs are in Cloud SQL (a pool's always are). More settings come from
+# deploy/settings.env. replace and pool stop, and say why, when the release would put the jobs into
+# another store (CHANGE_STORE=postgresql or firestore, the new kind, says that this is intended), drop
+# a setting of what serves, or undo a change by deploy/set.sh. deploy/rollback.sh goes back.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 action=$1
@@ -23,6 +26,7 @@ revision=$service-$RELEASE
 here=(--region="$REGION" --project="$PROJECT")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+. deploy/traffic.sh
 
 case $service in
   backtest-worker | backtest-worker-[a-z0-9]*) template=service.yaml ;;
@@ -39,7 +43,35 @@ exists() {
   [ -n "$found" ]
 }
 
-describe() { gcloud run services describe "$service" --format="$1" "${here[@]}"; }
+# The number is part of the service's address. Cloud Build knows it; asking takes the API
+# cloudresourcemanager.googleapis.com and the right to read the project.
+project_number() {
+  if [ -n "${PROJECT_NUMBER:-}" ]; then
+    echo "$PROJECT_NUMBER"
+  elif ! gcloud projects describe "$PROJECT" --format='value(projectNumber)'; then
+    echo "the number of $PROJECT cannot be asked for: give it as PROJECT_NUMBER" >&2
+    return 1
+  fi
+}
+
+# render KEY=VALUE…: the manifest, with what is deployed now in current.json.
+render() {
+  python3 -m deploy.render "$template" --current "$work/current.json" \
+    --settings deploy/settings.env PROJECT="$PROJECT" REGION="$REGION" IMAGE="$IMAGE" "$@" \
+    >"$work/service.yaml"
+}
+
+# undo_nothing COMMAND…: stop unless the manifest keeps what the serving revision has. COMMAND
+# describes a revision.
+undo_nothing() {
+  local serving
+  serving=$(python3 -m deploy.serving revision "$work/current.json")
+  if [ -n "$serving" ]; then
+    "$@" "$serving" --format=json "${here[@]}" >"$work/serving.json"
+    python3 -m deploy.compare --service "$service" --template "$template" \
+      --manifest "$work/service.yaml" --change-store "${CHANGE_STORE:-}" "$work/serving.json"
+  fi
+}
 
 # put REVISION: render the service as it would be with that revision, and deploy it.
 put() {
@@ -47,10 +79,9 @@ put() {
   if exists; then
     describe json >"$work/current.json"
   fi
-  python3 deploy/render.py "$template" --service "$service" --current "$work/current.json" \
-    --settings deploy/settings.env ${SQL_INSTANCE:+--sql "$SQL_INSTANCE"} \
-    PROJECT="$PROJECT" PROJECT_NUMBER="$number" REGION="$REGION" IMAGE="$IMAGE" REVISION="$1" \
-    DATABASE="${DATABASE:-(default)}" MAX_WORKERS="${MAX_WORKERS:-10}" >"$work/service.yaml"
+  render ${SQL_INSTANCE:+--sql "$SQL_INSTANCE"} SERVICE="$service" PROJECT_NUMBER="$number" \
+    REVISION="$1" DATABASE="${DATABASE:-(default)}"
+  undo_nothing gcloud run revisions describe
   gcloud run services replace "$work/service.yaml" "${here[@]}"
 }
 
@@ -63,7 +94,7 @@ require_digest() {
 
 replace() {
   require_digest
-  number=$(gcloud projects describe "$PROJECT" --format='value(projectNumber)')
+  number=$(project_number)
   # The control service's own addresses are among its settings, and one of them is only known
   # once it is there.
   if [ "$service" = backtest-control ] && ! exists; then
@@ -72,19 +103,29 @@ replace() {
   put "$revision"
 }
 
+# In a build gcloud asks the metadata server, which makes a token of the build's account if that
+# account has roles/iam.serviceAccountOpenIdTokenCreator on itself (deploy/bootstrap.sh grants it).
+# Impersonating the account would take the wider role serviceAccountTokenCreator: gcloud then makes
+# an access token first. A person's token has no audience of choice, and Cloud Run takes it as it is.
+identity_token() {
+  gcloud auth print-identity-token --audiences="$1" 2>"$work/token.txt" ||
+    gcloud auth print-identity-token 2>>"$work/token.txt" || {
+    cat "$work/token.txt" >&2
+    echo "no identity token to call $service with: a build's account needs the role" \
+      "iam.serviceAccountOpenIdTokenCreator on itself (deploy/bootstrap.sh grants it)" >&2
+    return 1
+  }
+}
+
 # Only /ready, and for the worker one backtest without a job: a push would claim somebody's job
 # with code that nobody has tried.
 smoke() {
   local address audience token
-  address=$(describe json | python3 -c '
-import json, sys
-for target in json.load(sys.stdin)["status"]["traffic"]:
-    if target.get("tag") == "candidate" and target["revisionName"] == sys.argv[1]:
-        print(target["url"])
-' "$revision")
+  describe json >"$work/current.json"
+  address=$(python3 -m deploy.serving address "$revision" "$work/current.json")
   [ -n "$address" ] || { echo "$revision has no address of its own" >&2; exit 1; }
   audience=$(describe 'value(status.url)')
-  token=$(gcloud auth print-identity-token --audiences="$audience")
+  token=$(identity_token "$audience")
   call() { curl --fail-with-body --silent --show-error --max-time 120 --retry 3 \
     --header "Authorization: Bearer $token" "$@"; }
   call "$address/ready"
@@ -101,30 +142,32 @@ print("smoke test: totalReturn", result["totalReturn"])
 }
 
 shift_traffic() {
-  local before
-  before=$(describe json | python3 -c '
-import json, sys
-serving = [t for t in json.load(sys.stdin)["status"]["traffic"] if t.get("percent")]
-serving.sort(key=lambda target: -target["percent"])
-print(serving[0]["revisionName"] if serving else "")
-')
-  gcloud run services update-traffic "$service" --to-revisions="$revision=100" "${here[@]}"
-  if [ -n "$before" ] && [ "$before" != "$revision" ]; then
-    gcloud run services update-traffic "$service" --update-tags="previous=$before" "${here[@]}"
-  fi
+  local before tags="released=$revision"
+  describe json >"$work/current.json"
+  before=$(python3 -m deploy.serving revision "$work/current.json")
+  case $before in
+    # Nothing to go back to: the revision from which a first release learned its own address.
+    '' | "$revision" | *-first) ;;
+    *) tags=$tags,previous=$before ;;
+  esac
+  move_traffic "$revision" "$tags"
 }
 
 # A pool has no traffic to shift: pollers of the old revision give their jobs back and leave.
 pool() {
   require_digest
-  local count
-  count=$(gcloud beta run worker-pools list --filter="metadata.name=$service" \
-    --format='value(metadata.annotations["run.googleapis.com/manualInstanceCount"])' \
-    "${here[@]}")
-  python3 deploy/render.py "$template" --settings deploy/settings.env PROJECT="$PROJECT" \
-    REGION="$REGION" REVISION="$revision" IMAGE="$IMAGE" INSTANCES="${count:-1}" \
-    SQL_INSTANCE="${SQL_INSTANCE:?PROJECT:REGION:INSTANCE}" \
-    >"$work/service.yaml"
+  local count='' found
+  found=$(gcloud beta run worker-pools list --filter="metadata.name=$service" \
+    --format='value(metadata.name)' "${here[@]}")
+  : >"$work/current.json"
+  if [ -n "$found" ]; then
+    gcloud beta run worker-pools describe "$service" --format=json "${here[@]}" \
+      >"$work/current.json"
+    count=$(python3 -m deploy.serving instances "$work/current.json")
+  fi
+  render REVISION="$revision" INSTANCES="${count:-1}" \
+    SQL_INSTANCE="${SQL_INSTANCE:?PROJECT:REGION:INSTANCE}"
+  undo_nothing gcloud beta run worker-pools revisions describe
   gcloud beta run worker-pools replace "$work/service.yaml" --project="$PROJECT"
 }
 

@@ -1,24 +1,33 @@
 """Fill in a service template and say where its traffic goes.
 
-usage: render.py TEMPLATE [--settings ENV] [--sql INSTANCE] --service NAME --current FILE KEY=VALUE…
-       render.py TEMPLATE [--settings ENV] KEY=VALUE…
+usage: render.py TEMPLATE [--settings ENV] [--sql INSTANCE] [--current FILE] KEY=VALUE…
 
-The second fills in a manifest that knows no traffic (a worker pool). ENV has a line KEY=VALUE for
-each setting to add. With INSTANCE (PROJECT:REGION:NAME in Cloud SQL) the store is not Firestore but
-the one whose address is in the secret ``backtest-store``. FILE holds what
-``gcloud run services describe --format=json`` printed; an empty file means that the service is not
-there yet. The traffic that flows now is pinned to its revisions by name, and the new
-revision gets none, only the tag ``candidate`` to be tried under. A first deploy has nothing to pin
-and takes all traffic. Standard library only: this runs in the deploy pipeline.
+Prints a manifest for ``gcloud run services replace`` or ``gcloud beta run worker-pools replace``,
+as JSON, which both read as YAML. ENV has a line KEY=VALUE for each setting to add. With INSTANCE
+(PROJECT:REGION:NAME in Cloud SQL) the store is not Firestore but the one whose address is in the
+secret ``backtest-store``. FILE holds what ``describe --format=json`` printed; an empty file means
+that the service is not there yet. What an operator has put on the service itself (annotations,
+labels, traffic tags) stays.
+
+The traffic that flows now is pinned to its revisions by name, and the new revision gets none, only
+the tag ``candidate`` to be tried under. A first deploy has nothing to pin and takes all traffic.
+Standard library only: this runs in the deploy pipeline.
 """
 
 import argparse
 import json
 import string
+import sys
 from pathlib import Path
 from typing import Any
 
-CANDIDATE = "candidate"
+from deploy.plain_yaml import parse
+from deploy.revision import SQL_INSTANCES, kept_annotations, kept_labels, require_platform_value
+from deploy.serving import CANDIDATE, read, shares, targets
+
+#: The program's own default, which bounds how often it rings; service.yaml bounds the instances.
+DEFAULT_MAX_WORKERS = "10"
+_SQL_STORE = {"secretKeyRef": {"name": "backtest-store", "key": "latest"}}
 
 
 def pinned_traffic(current: dict[str, Any] | None, revision: str) -> list[dict[str, Any]]:
@@ -27,22 +36,18 @@ def pinned_traffic(current: dict[str, Any] | None, revision: str) -> list[dict[s
     Raises:
         ValueError: the current traffic names no revision, or ``revision`` is already there.
     """
-    status = (current or {}).get("status", {})
-    shares: dict[str, int] = {}
-    tags: list[dict[str, Any]] = []
-    for target in status.get("traffic", []):
-        name = target.get("revisionName")
-        if not name:
-            raise ValueError("the current traffic names no revision: is the service ready?")
-        if name == revision:
-            raise ValueError(f"{revision} is deployed already")
-        shares[name] = shares.get(name, 0) + int(target.get("percent") or 0)
-        if target.get("tag") not in (None, CANDIDATE):
-            tags.append({"revisionName": name, "percent": 0, "tag": target["tag"]})
-    serving = [{"revisionName": name, "percent": share} for name, share in shares.items() if share]
+    found = shares(current or {})
+    now = targets(current or {})
+    if revision in {target["revisionName"] for target in now}:
+        raise ValueError(f"{revision} is deployed already")
+    serving = [{"revisionName": name, "percent": share} for name, share in found.items()]
+    tags = [
+        {"revisionName": target["revisionName"], "percent": 0, "tag": target["tag"]}
+        for target in now
+        if target.get("tag") not in (None, CANDIDATE)
+    ]
     percent = 0 if serving else 100
-    new = {"revisionName": revision, "percent": percent, "tag": CANDIDATE}
-    return [*serving, *tags, new]
+    return [*serving, *tags, {"revisionName": revision, "percent": percent, "tag": CANDIDATE}]
 
 
 def audiences(service: str, values: dict[str, str], current: dict[str, Any] | None) -> str:
@@ -55,21 +60,23 @@ def audiences(service: str, values: dict[str, str], current: dict[str, Any] | No
     return ",".join(address + route for address in addresses for route in ("", "/events/firestore"))
 
 
-def render(template: str, values: dict[str, str], traffic: list[dict[str, Any]]) -> str:
-    """The finished manifest; without ``traffic`` there is no block of it.
+def fill(template: str, values: dict[str, str]) -> dict[str, Any]:
+    """The manifest that the text of a template describes, with ``values`` in its braces.
 
     Raises:
         KeyError: the template wants a value that is not given.
+        ValueError: the template is not of the YAML that :mod:`deploy.plain_yaml` reads.
     """
-    finished = string.Template(template).substitute(values)
-    if not traffic:
-        return finished
-    lines = ["  traffic:"]
-    for target in traffic:
-        first, *rest = [f"{key}: {value}" for key, value in target.items()]
-        lines.append(f"    - {first}")
-        lines.extend(f"      {line}" for line in rest)
-    return finished + "\n".join(lines) + "\n"
+
+    def filled(node: Any) -> Any:
+        if isinstance(node, dict):
+            return {key: filled(value) for key, value in node.items()}
+        if isinstance(node, list):
+            return [filled(item) for item in node]
+        return string.Template(node).substitute(values) if isinstance(node, str) else node
+
+    manifest: dict[str, Any] = filled(parse(template))
+    return manifest
 
 
 def read_settings(path: Path) -> dict[str, str]:
@@ -90,64 +97,97 @@ def read_settings(path: Path) -> dict[str, str]:
     return settings
 
 
-def with_settings(template: str, settings: dict[str, str]) -> str:
-    """The template with more environment variables.
+def _variables(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = manifest["spec"]["template"]["spec"]["containers"][0]["env"]
+    return found
+
+
+def add_settings(manifest: dict[str, Any], settings: dict[str, str]) -> None:
+    """Give the manifest's container more environment variables.
 
     Raises:
-        ValueError: the template sets one of them itself.
+        ValueError: the manifest sets one of them itself.
     """
-    for name in settings:
-        if f"- name: {name}\n" in template:
-            raise ValueError(f"{name} is set by the manifest itself")
-    entries = "".join(
-        f"            - name: {name}\n              value: {json.dumps(value).replace('$', '$$')}\n"
-        for name, value in settings.items()
+    variables = _variables(manifest)
+    twice = settings.keys() & {item["name"] for item in variables}
+    if twice:
+        raise ValueError(f"{', '.join(sorted(twice))} is set by the manifest itself")
+    variables.extend({"name": name, "value": value} for name, value in settings.items())
+
+
+def use_sql_store(manifest: dict[str, Any], instance: str) -> None:
+    """Put the manifest's jobs into Cloud SQL, reached through the platform's socket."""
+    manifest["spec"]["template"]["metadata"]["annotations"][SQL_INSTANCES] = instance
+    for variable in _variables(manifest):
+        if variable["name"] == "STORE":
+            del variable["value"]
+            variable["valueFrom"] = _SQL_STORE
+
+
+def keep(manifest: dict[str, Any], current: dict[str, Any]) -> None:
+    """Take over the annotations and labels that an operator has put on the service itself."""
+    metadata = manifest["metadata"]
+    old = current.get("metadata", {})
+    metadata["annotations"] = kept_annotations(old) | metadata.get("annotations", {})
+    metadata["labels"] = kept_labels(old) | metadata.get("labels", {})
+
+
+def render(
+    template: str,
+    values: dict[str, str],
+    *,
+    settings: dict[str, str],
+    sql_instance: str | None = None,
+    current: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The finished manifest of a release.
+
+    ``values`` fill in the template; ``settings`` are an installation's own. Where the template has
+    ``MAX_WORKERS`` or ``FIREBASE_PROJECT`` in braces, the setting goes there, and has a default.
+
+    Raises:
+        KeyError: the template wants a value that is not given.
+        ValueError: a setting is wrong, or the manifest sets it itself.
+    """
+    wanted = set(string.Template(template).get_identifiers())
+    filled_in = {"MAX_WORKERS": DEFAULT_MAX_WORKERS, "FIREBASE_PROJECT": values["PROJECT"]}
+    filled_in = {name: settings.get(name, filled_in[name]) for name in filled_in.keys() & wanted}
+    known = values | filled_in
+    if "AUDIENCES" in wanted:
+        known.setdefault("AUDIENCES", audiences(values["SERVICE"], values, current))
+    if "MAX_WORKERS" in wanted:
+        require_platform_value("max-instances", known["MAX_WORKERS"])
+    manifest = fill(template, known)
+    if sql_instance:
+        use_sql_store(manifest, sql_instance)
+    add_settings(
+        manifest, {name: value for name, value in settings.items() if name not in filled_in}
     )
-    return template.replace("          env:\n", f"          env:\n{entries}", 1)
-
-
-def with_sql_store(template: str, instance: str) -> str:
-    """The template with its jobs in Cloud SQL, reached through the platform's socket."""
-    firestore = "              value: firestore://${PROJECT}/${DATABASE}\n"
-    secret = """              valueFrom:
-                secretKeyRef:
-                  name: backtest-store
-                  key: latest
-"""
-    before, scaling, after = template.partition("        autoscaling.knative.dev/minScale")
-    connected = f"        run.googleapis.com/cloudsql-instances: {instance}\n"
-    return (before + connected + scaling + after).replace(firestore, secret, 1)
-
-
-def read_current(path: Path) -> dict[str, Any] | None:
-    """What the service looks like now; ``None`` when it is not there."""
-    text = path.read_text().strip()
-    found: dict[str, Any] | None = json.loads(text) if text else None
-    return found
+    keep(manifest, current or {})
+    if manifest["kind"] == "Service":
+        manifest["spec"]["traffic"] = pinned_traffic(current, values["REVISION"])
+    return manifest
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("template", type=Path)
-    parser.add_argument("--service")
     parser.add_argument("--current", type=Path)
     parser.add_argument("--settings", type=Path)
     parser.add_argument("--sql", metavar="INSTANCE")
     parser.add_argument("values", nargs="+", metavar="KEY=VALUE")
     arguments = parser.parse_args()
-    values = dict(value.split("=", 1) for value in arguments.values)
-    traffic: list[dict[str, Any]] = []
-    if arguments.current is not None:
-        current = read_current(arguments.current)
-        values["SERVICE"] = arguments.service
-        values["AUDIENCES"] = audiences(arguments.service, values, current)
-        traffic = pinned_traffic(current, values["REVISION"])
-    template = arguments.template.read_text()
-    if arguments.sql:
-        template = with_sql_store(template, arguments.sql)
-    if arguments.settings is not None:
-        template = with_settings(template, read_settings(arguments.settings))
-    print(render(template, values, traffic), end="")
+    try:
+        manifest = render(
+            arguments.template.read_text(),
+            dict(value.split("=", 1) for value in arguments.values),
+            settings=read_settings(arguments.settings) if arguments.settings else {},
+            sql_instance=arguments.sql,
+            current=read(arguments.current) if arguments.current else None,
+        )
+    except ValueError as error:
+        sys.exit(f"{arguments.template}: {error}")
+    json.dump(manifest, sys.stdout, indent=2)
 
 
 if __name__ == "__main__":

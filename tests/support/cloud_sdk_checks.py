@@ -9,6 +9,7 @@ problem in words, or an empty string.
 import contextlib
 import io
 import json
+import os
 import re
 import socket
 import sys
@@ -22,6 +23,10 @@ from googlecloudsdk.api_lib.run import worker_pool as run_worker_pool
 from googlecloudsdk.api_lib.util import apis
 from googlecloudsdk.api_lib.util import messages as messages_util
 from googlecloudsdk.core import properties, yaml
+
+# Help goes to standard output past every redirection: the answers get a descriptor of their own.
+ANSWERS = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
 
 
 def no_network(*_args, **_kwargs):
@@ -43,8 +48,9 @@ def command_problem(argv):
             arguments = PARSER.parse_args(argv)
             if arguments.CONCEPT_ARGS is not None:
                 arguments.CONCEPT_ARGS.ParseConcepts()
-    except SystemExit:
-        return errors.getvalue().strip() or "refused"
+    except SystemExit as end:
+        # 0 after --help.
+        return "" if not end.code else errors.getvalue().strip() or "refused"
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     return ""
@@ -133,4 +139,5 @@ answers = {
     name: [check(item) for item in questions.get(name, [])] for name, check in checks.items()
 }
 answers["annotations"] = annotation_names()
-json.dump(answers, sys.stdout)
+json.dump(answers, ANSWERS)
+ANSWERS.flush()

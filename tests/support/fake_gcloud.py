@@ -48,9 +48,13 @@ class FakeGcloud:
     def calls(self) -> list[list[str]]:
         return [json.loads(line) for line in self._log.read_text().splitlines()]
 
+    def program(self, name: str) -> Path:
+        """Where a program of this PATH is."""
+        return self._bin / name
+
     def install(self, name: str, script: str) -> None:
         """Another program on the same PATH."""
-        program = self._bin / name
+        program = self.program(name)
         program.write_text(script)
         program.chmod(0o755)
 
