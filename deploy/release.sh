@@ -54,10 +54,10 @@ project_number() {
   fi
 }
 
-# render KEY=VALUE…: the manifest, with what is deployed now in current.json.
+# render [OPTION…] KEY=VALUE…: the manifest, with what is deployed now in current.json.
 render() {
   python3 -m deploy.render "$template" --current "$work/current.json" \
-    --settings deploy/settings.env PROJECT="$PROJECT" REGION="$REGION" IMAGE="$IMAGE" "$@" \
+    --settings deploy/settings.env "$@" PROJECT="$PROJECT" REGION="$REGION" IMAGE="$IMAGE" \
     >"$work/service.yaml"
 }
 
