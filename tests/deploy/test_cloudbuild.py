@@ -12,7 +12,7 @@ from tests.support.cloud_sdk import ask_sdk
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "cloudbuild.yaml"
 #: What Cloud Build itself fills in for a build of a trigger, as far as it is used here.
-BUILT_IN = {"PROJECT_ID", "BUILD_ID", "COMMIT_SHA"}
+BUILT_IN = {"PROJECT_ID", "PROJECT_NUMBER", "BUILD_ID", "COMMIT_SHA"}
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +100,38 @@ def test_names_of_files_exist(build: dict[str, Any]) -> None:
     text = " ".join(script(step) for step in build["steps"])
     for name in set(re.findall(r"(?:deploy|\.ci)/[\w./-]+", text)):
         assert (ROOT / name).is_file(), name
+
+
+def test_the_tools_are_of_a_version(build: dict[str, Any]) -> None:
+    """Tags such as `emulators` or `latest` move, and with them gcloud's options."""
+    tools = {
+        name: image for name, image in build["substitutions"].items() if image.startswith("gcr.io/")
+    }
+
+    assert set(tools) == {"_SDK", "_DOCKER"}
+    assert {step["name"] for step in build["steps"]} == {f"${{{name}}}" for name in tools}
+    for image in tools.values():
+        assert re.fullmatch(r"[a-z./-]+:\d+\.\d+\.\d+(-[a-z]+)?(@sha256:[0-9a-f]{64})?", image)
+
+
+def test_the_test_step_does_not_fill_the_machine_with_processes(build: dict[str, Any]) -> None:
+    test = next(step for step in build["steps"] if step["id"] == "test")
+    workers = re.search(r'TESTS="-n (\S+)" IMAGE_TEST=no \.ci/run', script(test))
+
+    assert build["options"]["machineType"] == "E2_HIGHCPU_8"
+    assert workers is not None
+    assert workers[1] == "2"
+
+
+def test_what_a_release_reads_is_given(build: dict[str, Any]) -> None:
+    """Every variable that deploy/release.sh takes from its environment."""
+    text = (ROOT / "deploy" / "release.sh").read_text()
+    taken = set(re.findall(r"\$\{([A-Z][A-Z_]+):[-+?]", text))
+    given = {item.partition("=")[0]: item.partition("=")[2] for item in build["options"]["env"]}
+    of_the_build = {"IMAGE", "RELEASE"}
+
+    assert {"PROJECT_NUMBER", "SQL_INSTANCE", "CHANGE_STORE"} <= taken
+    assert taken - of_the_build == given.keys() - {"CI"}
+    assert given["PROJECT_NUMBER"] == "$PROJECT_NUMBER"
+    assert build["substitutions"]["_SQL_INSTANCE"] == ""
+    assert build["substitutions"]["_CHANGE_STORE"] == ""

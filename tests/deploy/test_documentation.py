@@ -22,7 +22,7 @@ def test_gcloud_understands_every_command(tmp_path: Path) -> None:
         if program == "gcloud"
     ]
 
-    assert len(calls) == 2
+    assert len(calls) == 3
     assert command_problems(tmp_path, calls) == []
 
 

@@ -6,58 +6,58 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from deploy.render import (
+    DEFAULT_MAX_WORKERS,
     audiences,
+    fill,
     pinned_traffic,
-    read_current,
     read_settings,
     render,
-    with_settings,
-    with_sql_store,
 )
+from deploy.serving import read
+from tests.support.cloud_run import ROOT, VALUES, described_service, template_file, variables
 from tests.support.cloud_sdk import ask_sdk
 from worker.settings import Settings, load_settings, require_control_auth, require_worker_auth
 
-ROOT = Path(__file__).resolve().parents[2]
-TEMPLATES = {
-    "backtest-worker": ROOT / "service.yaml",
-    "backtest-control": ROOT / "deploy" / "control-service.yaml",
-}
-VALUES = {
-    "PROJECT": "my-project",
-    "PROJECT_NUMBER": "123",
-    "REGION": "europe-west1",
-    "DATABASE": "(default)",
-    "IMAGE": "europe-west1-docker.pkg.dev/my-project/backtest/backtest-worker@sha256:" + "0" * 64,
-    "MAX_WORKERS": "10",
-}
+SERVICES = ("backtest-control", "backtest-worker")
 SERVING = {
+    "metadata": {"name": "backtest-control"},
     "status": {
         "url": "https://backtest-control-abc-ew.a.run.app",
         "traffic": [
             {"revisionName": "backtest-control-r1", "percent": 90},
             {"revisionName": "backtest-control-r2", "percent": 10, "latestRevision": True},
             {"revisionName": "backtest-control-r0", "tag": "previous", "url": "https://x"},
+            {"revisionName": "backtest-control-r1", "tag": "released", "url": "https://z"},
             {"revisionName": "backtest-control-r2", "tag": "candidate", "url": "https://y"},
         ],
-    }
+    },
 }
 #: Cloud Run allows an hour; Pub/Sub cuts a push at its ack deadline.
 LONGEST_REQUEST = 3600
 
 
-def rendered(service: str, current: dict[str, Any] | None = None) -> str:
-    values = {**VALUES, "SERVICE": service, "REVISION": f"{service}-r3", "AUDIENCES": ""}
-    values["AUDIENCES"] = audiences(service, values, current)
-    traffic = pinned_traffic(current, values["REVISION"])
-    return render(TEMPLATES[service].read_text(), values, traffic)
+def manifest(
+    service: str,
+    current: dict[str, Any] | None = None,
+    settings: dict[str, str] | None = None,
+    sql_instance: str | None = None,
+) -> dict[str, Any]:
+    return render(
+        template_file(service).read_text(),
+        {**VALUES, "SERVICE": service, "REVISION": f"{service}-r3"},
+        settings=settings or {},
+        sql_instance=sql_instance,
+        current=current,
+    )
 
 
-def manifest(service: str, current: dict[str, Any] | None = None) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load(rendered(service, current))
-    return found
+def written(directory: Path, found: dict[str, Any]) -> str:
+    """The manifest as a file, as gcloud gets it."""
+    file = directory / "service.yaml"
+    file.write_text(json.dumps(found))
+    return str(file)
 
 
 def container(service: str) -> dict[str, Any]:
@@ -66,10 +66,10 @@ def container(service: str) -> dict[str, Any]:
 
 
 def environment(service: str) -> dict[str, str]:
-    return {item["name"]: item["value"] for item in container(service)["env"]}
+    return variables(manifest(service))
 
 
-both = pytest.mark.parametrize("service", sorted(TEMPLATES))
+both = pytest.mark.parametrize("service", SERVICES)
 
 
 @both
@@ -77,17 +77,16 @@ both = pytest.mark.parametrize("service", sorted(TEMPLATES))
 def test_the_sdk_decodes_every_field(
     service: str, current: dict[str, Any] | None, tmp_path: Path
 ) -> None:
-    file = tmp_path / "service.yaml"
-    file.write_text(rendered(service, current))
+    file = written(tmp_path, manifest(service, current))
 
-    assert ask_sdk(tmp_path, {"services": [str(file)]})["services"] == [""]
+    assert ask_sdk(tmp_path, {"services": [file]})["services"] == [""]
 
 
 def test_the_sdk_check_sees_a_wrong_field(tmp_path: Path) -> None:
-    file = tmp_path / "service.yaml"
-    file.write_text(rendered("backtest-worker").replace("timeoutSeconds: 600", "timeout: 600"))
+    wrong = manifest("backtest-worker")
+    wrong["spec"]["template"]["spec"]["timeout"] = 600
 
-    assert "timeout" in ask_sdk(tmp_path, {"services": [str(file)]})["services"][0]
+    assert "timeout" in ask_sdk(tmp_path, {"services": [written(tmp_path, wrong)]})["services"][0]
 
 
 @both
@@ -105,7 +104,7 @@ def test_annotations_are_ones_that_the_sdk_knows_and_strings(service: str, tmp_p
 
 @both
 def test_no_placeholder_is_left(service: str) -> None:
-    assert "${" not in re.sub("#.*", "", rendered(service))
+    assert "${" not in json.dumps(manifest(service))
 
 
 @both
@@ -152,22 +151,26 @@ def test_every_variable_is_a_setting(service: str) -> None:
     assert {name.lower() for name in environment(service)} <= Settings.model_fields.keys()
 
 
-@pytest.mark.parametrize(
-    ("service", "require"),
-    [("backtest-worker", require_worker_auth), ("backtest-control", require_control_auth)],
-)
-def test_the_process_would_start_with_these_settings(
-    service: str, require: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def started(found: dict[str, Any], monkeypatch: pytest.MonkeyPatch, **secrets: str) -> Settings:
+    """The settings of a process of this manifest, once they were found right."""
+    service = found["metadata"]["name"]
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
-    from_the_image = {"HOST": "0.0.0.0", "PORT": "8080"}
-    for name, value in {**environment(service), **from_the_image, "K_SERVICE": service}.items():
+    from_the_image = {"HOST": "0.0.0.0", "PORT": "8080", "K_SERVICE": service}
+    for name, value in {**variables(found), **secrets, **from_the_image}.items():
         monkeypatch.setenv(name, value)
-
     settings = load_settings()
-
+    require = require_control_auth if service == "backtest-control" else require_worker_auth
     require(settings)
+    return settings
+
+
+@both
+def test_the_process_would_start_with_these_settings(
+    service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = started(manifest(service), monkeypatch)
+
     assert settings.firestore_target == ("my-project", "(default)")
     assert settings.pubsub_target == ("my-project", "backtest-doorbell")
 
@@ -201,6 +204,7 @@ def test_a_next_deploy_pins_what_serves_and_takes_nothing() -> None:
         {"revisionName": "backtest-control-r1", "percent": 90},
         {"revisionName": "backtest-control-r2", "percent": 10},
         {"revisionName": "backtest-control-r0", "percent": 0, "tag": "previous"},
+        {"revisionName": "backtest-control-r1", "percent": 0, "tag": "released"},
         {"revisionName": "backtest-control-r3", "percent": 0, "tag": "candidate"},
     ]
     assert sum(target["percent"] for target in traffic) == 100
@@ -233,15 +237,39 @@ def test_audiences_are_the_addresses_that_are_known() -> None:
 
 def test_a_missing_value_is_an_error() -> None:
     with pytest.raises(KeyError, match="REVISION"):
-        render("name: ${REVISION}", {}, [])
+        fill("name: ${REVISION}", {})
+
+
+def test_a_value_is_a_value_whatever_is_in_it() -> None:
+    assert fill("a: x${V}\nb: 1\n", {"V": ": # 'y'\n- z"}) == {"a": "x: # 'y'\n- z", "b": 1}
 
 
 def test_what_describe_prints_is_read_and_nothing_means_not_there(tmp_path: Path) -> None:
     file = tmp_path / "current.json"
     file.write_text(json.dumps(SERVING))
-    assert read_current(file) == SERVING
+    assert read(file) == SERVING
     file.write_text("\n")
-    assert read_current(file) is None
+    assert read(file) is None
+
+
+def test_what_an_operator_put_on_the_service_stays_and_what_others_wrote_is_left_out(
+    tmp_path: Path,
+) -> None:
+    own = {
+        "run.googleapis.com/invoker-iam-disabled": "true",
+        "run.googleapis.com/binary-authorization": "default",
+    }
+    breakglass = {"run.googleapis.com/binary-authorization-breakglass": "an emergency"}
+    current = described_service(manifest("backtest-worker"), **own, **breakglass)
+    current["metadata"]["labels"]["team"] = "quants"
+
+    found = manifest("backtest-worker", current)
+
+    assert found["metadata"]["annotations"] == {"run.googleapis.com/ingress": "all", **own}
+    assert found["metadata"]["labels"] == {"team": "quants"}
+    said = ask_sdk(tmp_path, {"services": [written(tmp_path, found)]})
+    assert said["services"] == [""]
+    assert own.keys() | breakglass.keys() <= set(said["annotations"])
 
 
 SQL = "my-project:europe-west1:backtest"
@@ -249,28 +277,66 @@ SQL = "my-project:europe-west1:backtest"
 SQL_STORE = f"postgresql+psycopg://backtests:secret@/backtests?host=/cloudsql/{SQL}"
 
 
-def on_sql(service: str, settings: dict[str, str]) -> dict[str, Any]:
-    template = with_settings(with_sql_store(TEMPLATES[service].read_text(), SQL), settings)
-    values = {**VALUES, "SERVICE": service, "REVISION": f"{service}-r3", "AUDIENCES": "https://a"}
-    found: dict[str, Any] = yaml.safe_load(render(template, values, []))
-    return found
-
-
 @both
-def test_jobs_may_be_in_cloud_sql_and_settings_may_be_added(service: str, tmp_path: Path) -> None:
-    found = on_sql(service, {"ROLLOUT_PERCENT": "10", "ROLLOUT_USERS": "a$b,c"})
-    file = tmp_path / "service.yaml"
-    file.write_text(yaml.safe_dump(found))
+def test_jobs_may_be_in_cloud_sql_and_settings_may_be_added(
+    service: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = manifest(
+        service,
+        settings={"ROLLOUT_PERCENT": "10", "ROLLOUT_USERS": "a$b,c"},
+        sql_instance=SQL,
+    )
     template = found["spec"]["template"]
-    variables = {item["name"]: item for item in template["spec"]["containers"][0]["env"]}
+    [store] = [item for item in template["spec"]["containers"][0]["env"] if item["name"] == "STORE"]
 
-    assert ask_sdk(tmp_path, {"services": [str(file)]})["services"] == [""]
+    said = ask_sdk(tmp_path, {"services": [written(tmp_path, found)]})
+    assert said["services"] == [""]
     assert template["metadata"]["annotations"]["run.googleapis.com/cloudsql-instances"] == SQL
-    assert variables["STORE"]["valueFrom"]["secretKeyRef"]["name"] == "backtest-store"
-    assert "value" not in variables["STORE"]
-    assert variables["ROLLOUT_PERCENT"]["value"] == "10"
-    assert variables["ROLLOUT_USERS"]["value"] == "a$b,c"
-    assert "traffic" not in found["spec"]
+    assert store == {
+        "name": "STORE",
+        "valueFrom": {"secretKeyRef": {"name": "backtest-store", "key": "latest"}},
+    }
+    settings = started(found, monkeypatch, STORE=SQL_STORE)
+    assert settings.rollout_percent == 10
+    assert settings.rollout_users == ("a$b", "c")
+    if service == "backtest-control":
+        assert settings.token_project == "my-project"
+
+
+def test_users_may_be_those_of_another_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    for instance in (None, SQL):
+        found = manifest(
+            "backtest-control", settings={"FIREBASE_PROJECT": "my-app"}, sql_instance=instance
+        )
+        secrets = {"STORE": SQL_STORE} if instance else {}
+        assert started(found, monkeypatch, **secrets).token_project == "my-app"
+
+
+class TestMaxWorkers:
+    """One number: the worker's instances, and how often the sweep rings at most."""
+
+    def scale(self, found: dict[str, Any]) -> str:
+        annotations = found["spec"]["template"]["metadata"]["annotations"]
+        return str(annotations["autoscaling.knative.dev/maxScale"])
+
+    def test_a_setting_goes_to_each_place(self) -> None:
+        given = {"MAX_WORKERS": "25"}
+
+        worker = manifest("backtest-worker", settings=given)
+        assert self.scale(worker) == "25"
+        assert "MAX_WORKERS" not in variables(worker)
+        for service in ("backtest-control", "backtest-poller"):
+            assert variables(manifest(service, settings=given))["MAX_WORKERS"] == "25"
+        assert self.scale(manifest("backtest-control", settings=given)) == "4"
+
+    def test_without_it_both_have_the_programs_default(self) -> None:
+        assert Settings().max_workers == int(DEFAULT_MAX_WORKERS)
+        assert self.scale(manifest("backtest-worker")) == DEFAULT_MAX_WORKERS
+        assert "MAX_WORKERS" not in environment("backtest-control")
+
+    def test_what_is_no_number_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="expected a whole number"):
+            manifest("backtest-worker", settings={"MAX_WORKERS": "many"})
 
 
 def test_the_secrets_address_is_one_that_the_program_takes() -> None:
@@ -279,7 +345,7 @@ def test_the_secrets_address_is_one_that_the_program_takes() -> None:
 
 def test_a_setting_of_the_manifest_is_not_set_twice() -> None:
     with pytest.raises(ValueError, match="STORE is set by the manifest"):
-        with_settings(TEMPLATES["backtest-worker"].read_text(), {"STORE": "sqlite:///x"})
+        manifest("backtest-worker", settings={"STORE": "sqlite:///x"})
 
 
 def test_a_file_of_settings_is_read_line_by_line(tmp_path: Path) -> None:

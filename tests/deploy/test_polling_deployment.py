@@ -12,7 +12,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from deploy.render import render
+from tests.support.cloud_run import VALUES, released
 from tests.support.cloud_sdk import ask_sdk, command_problems
 from tests.support.fake_gcloud import FakeGcloud
 from tests.support.jobs import an_admitted_job
@@ -26,25 +26,15 @@ from worker.ports import Pause
 from worker.settings import Settings, load_settings, require_control_auth, require_worker_auth
 
 ROOT = Path(__file__).resolve().parents[2]
-POOL = ROOT / "deploy" / "poller-pool.yaml"
 COMPOSE = ROOT / "deploy" / "compose.yaml"
 SCALE = str(ROOT / "deploy" / "scale.sh")
 PASSWORD = {"POSTGRES_PASSWORD": "of-a-test"}
-VALUES = {
-    "PROJECT": "my-project",
-    "REVISION": "backtest-poller-r1",
-    "IMAGE": "europe-west1-docker.pkg.dev/my-project/backtest/backtest-worker@sha256:" + "0" * 64,
-    "INSTANCES": "3",
-    "SQL_INSTANCE": "my-project:europe-west1:backtest",
-    "REGION": "europe-west1",
-}
 #: Cloud Run's between SIGTERM and SIGKILL.
 PLATFORM_GRACE_SECONDS = 10
 
 
 def pool() -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load(render(POOL.read_text(), VALUES, []))
-    return found
+    return released("backtest-poller")
 
 
 def compose(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -84,9 +74,9 @@ def start_with(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> 
 class TestWorkerPool:
     def test_the_sdk_decodes_every_field(self, tmp_path: Path) -> None:
         file = tmp_path / "pool.yaml"
-        file.write_text(render(POOL.read_text(), VALUES, []))
+        file.write_text(json.dumps(pool()))
         wrong = tmp_path / "wrong.yaml"
-        wrong.write_text(file.read_text().replace("instanceSplits:", "traffic:"))
+        wrong.write_text(file.read_text().replace('"instanceSplits"', '"traffic"'))
 
         good, bad = ask_sdk(tmp_path, {"pools": [str(file), str(wrong)]})["pools"]
 
@@ -351,8 +341,35 @@ class TestScript:
         assert self.asked(tmp_path) == [
             ["scale", "--current=2", "--min=2", "--max=6", "--jobs-each=1"]
         ]
+        assert gcloud.calls[-2][3:] == ["update", "--help"]
         assert gcloud.calls[-1][3:6] == ["update", "backtest-poller", "--scaling=5"]
         assert command_problems(tmp_path, gcloud.calls) == []
+
+    def test_a_newer_gcloud_gets_the_option_by_its_new_name(
+        self, gcloud: FakeGcloud, tmp_path: Path
+    ) -> None:
+        gcloud.answer(
+            {
+                "beta run worker-pools describe": (0, "2\n"),
+                "beta run worker-pools update --help": (
+                    *(0, "  [--set-cloudsql-instances=A] [\x1b[1m--instances\x1b[m=INSTANCES]\n"),
+                ),
+            }
+        )
+        place = ("pool", "backtest-poller", "europe-west1", "my-project")
+
+        assert self.script(gcloud, tmp_path, 5, *place).returncode == 0
+        assert gcloud.calls[-1][3:6] == ["update", "backtest-poller", "--instances=5"]
+
+    def test_a_number_that_is_given_is_not_asked_for(
+        self, gcloud: FakeGcloud, tmp_path: Path
+    ) -> None:
+        place = ("pool", "backtest-poller", "europe-west1", "my-project")
+        done = self.script(gcloud, tmp_path, 5, *place, "0")
+
+        assert done.stdout == "pollers: 2 -> 0\n"
+        assert not (tmp_path / "asked").exists()
+        assert "--scaling=0" in gcloud.calls[-1]
 
     def test_a_pool_that_is_right_is_left_alone(self, gcloud: FakeGcloud, tmp_path: Path) -> None:
         place = ("pool", "backtest-poller", "europe-west1", "my-project")
@@ -389,7 +406,11 @@ class TestScript:
         assert options == ["current", "min", "max", "jobs-each"]
         assert scale(*(f"--{name}=1" for name in options)) == 1
 
-    @pytest.mark.parametrize("arguments", [(), ("pool",), ("compose", "x"), ("else",)], ids=str)
+    @pytest.mark.parametrize(
+        "arguments",
+        [(), ("pool",), ("pool", "p", "r", "x", "many"), ("compose", "x"), ("else",)],
+        ids=str,
+    )
     def test_wrong_arguments_are_refused(
         self, arguments: tuple[str, ...], gcloud: FakeGcloud, tmp_path: Path
     ) -> None:

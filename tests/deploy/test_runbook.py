@@ -1,5 +1,6 @@
 """docs/operations.md: every command is run here, or parsed by the program that would run it."""
 
+import json
 import os
 import re
 import shlex
@@ -13,6 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
+from deploy.change import parse_changes
+from tests.support.cloud_run import described_service, released
 from tests.support.cloud_sdk import command_problems
 from tests.support.control import CONFIG
 from tests.support.fake_gcloud import FakeGcloud
@@ -66,7 +69,7 @@ class TestCommandsForTheCloud:
             for call in calls
         ]
 
-        assert len(calls) > 25
+        assert len(calls) > 20
         # A backup's number: the parser would ask the service for what a UUID means.
         calls = [
             [re.sub(r"^4f2b1c1e-.*", "1234567890", word) for word in call]
@@ -86,8 +89,50 @@ class TestCommandsForTheCloud:
         assert others == {
             "deploy/rollback.sh",
             "deploy/release.sh",
+            "deploy/set.sh",
+            "deploy/scale.sh",
             "deploy/bootstrap.sh",
         }
+
+    def test_no_page_changes_settings_past_what_serves(self) -> None:
+        """gcloud's own update starts from the newest revision, and its own gets no traffic."""
+        update = re.compile(r"gcloud (?:beta |alpha )?run (?:services|worker-pools) update .*")
+        # It changes the service itself, and no revision.
+        of_the_service = re.compile(r"gcloud run services update \S+ --(?:no-)?invoker-iam-check\b")
+        found = {
+            (page.name, command)
+            for page in [*(ROOT / "docs").glob("*.md"), ROOT / "README.md"]
+            for command in update.findall(page.read_text())
+            if not of_the_service.match(command)
+        }
+
+        assert found == set()
+
+    def test_settings_are_changed_in_what_serves(self) -> None:
+        changes = [words for words in LINES if "deploy/set.sh" in words]
+
+        assert {tuple(words[3:]) for words in changes} == {
+            ("backtest-control", "MAX_QUEUED_PER_USER=200"),
+            ("backtest-control", "MAX_WORKERS=20"),
+            ("backtest-control", "ROLLOUT_PERCENT=10"),
+            ("backtest-control", "ROLLOUT_PERCENT=0"),
+            ("backtest-worker", "MAX_WORKERS=20"),
+            ("backtest-worker", "memory=2Gi"),
+        }
+        for words in changes:
+            assert parse_changes(words[3], words[4:])
+            assert dict(filled_pair(word) for word in words[:2]).keys() == {"PROJECT", "REGION"}
+
+    def test_a_number_of_pollers_is_set_by_the_script(self, tmp_path: Path) -> None:
+        gcloud = FakeGcloud(tmp_path / "fake")
+        gcloud.answer({"beta run worker-pools describe": (0, "3\n")})
+        given = [words for words in LINES if words[0] == "deploy/scale.sh"]
+
+        assert [words[-1] for words in given] == ["0", "5"]
+        for words in given:
+            done = gcloud.run([str(ROOT / words[0]), *map(filled, words[1:])])
+            assert done.returncode == 0, done.stderr
+            assert f"--scaling={words[-1]}" in gcloud.calls[-1]
 
     def test_the_set_up_takes_its_options(self, tmp_path: Path) -> None:
         gcloud = FakeGcloud(tmp_path)
@@ -97,19 +142,6 @@ class TestCommandsForTheCloud:
         for arguments in given:
             script = [str(ROOT / "deploy" / "bootstrap.sh"), *map(filled, arguments), "--dry-run"]
             assert gcloud.run(script).returncode == 0
-
-    def test_a_rollback_moves_both_services_back(self, tmp_path: Path) -> None:
-        gcloud = FakeGcloud(tmp_path / "fake")
-        [[_, *arguments]] = [words for words in LINES if words[0] == "deploy/rollback.sh"]
-
-        script = str(ROOT / "deploy" / "rollback.sh")
-        done = gcloud.run([script, *map(filled, arguments)])
-
-        assert done.returncode == 0, done.stderr
-        assert [call[3] for call in gcloud.calls] == ["backtest-worker", "backtest-control"]
-        assert all("--to-tags=previous=100" in call for call in gcloud.calls)
-        assert command_problems(tmp_path, gcloud.calls) == []
-        assert gcloud.run([script]).returncode == 64
 
     def test_an_old_version_gets_a_service_and_only_its_own_rings(self, tmp_path: Path) -> None:
         gcloud = FakeGcloud(tmp_path / "fake")
@@ -130,6 +162,89 @@ class TestCommandsForTheCloud:
         # The name that the doorbell gives to the attribute.
         assert "attributes.engineVersion = " in condition
         assert '{"engineVersion": ' in (ROOT / "worker/adapters/pubsub.py").read_text()
+
+
+class TestRollback:
+    @pytest.fixture
+    def gcloud(self, tmp_path: Path) -> FakeGcloud:
+        return FakeGcloud(tmp_path / "fake")
+
+    def back(self, gcloud: FakeGcloud) -> subprocess.CompletedProcess[str]:
+        [[script, *arguments]] = [words for words in LINES if words[0] == "deploy/rollback.sh"]
+        return gcloud.run([str(ROOT / script), *map(filled, arguments)])
+
+    def serving(self, service: str, *traffic: tuple[str, int, str]) -> str:
+        """Targets by revision, percent and tag."""
+        targets = [
+            {
+                "revisionName": f"{service}-{name}",
+                "percent": percent,
+                "tag": tag,
+                "url": "https://x",
+            }
+            for name, percent, tag in traffic
+        ]
+        return json.dumps(described_service(released(service, "r2"), *targets))
+
+    def both(self, *traffic: tuple[str, int, str]) -> dict[str, tuple[int, str]]:
+        return {
+            f"run services describe {service}": (0, self.serving(service, *traffic))
+            for service in ("backtest-worker", "backtest-control")
+        }
+
+    def moves(self, gcloud: FakeGcloud) -> list[list[str]]:
+        return [call[3:-2] for call in gcloud.calls if "update-traffic" in call]
+
+    def test_it_moves_both_services_and_the_tag_of_what_serves(
+        self, gcloud: FakeGcloud, tmp_path: Path
+    ) -> None:
+        gcloud.answer(self.both(("r2", 100, "released"), ("r1", 0, "previous")))
+
+        done = self.back(gcloud)
+
+        assert done.returncode == 0, done.stderr
+        assert self.moves(gcloud) == [
+            [service, f"--to-revisions={service}-r1=100", f"--update-tags=released={service}-r1"]
+            for service in ("backtest-worker", "backtest-control")
+        ]
+        assert command_problems(tmp_path, gcloud.calls) == []
+
+    def test_a_service_released_before_there_was_that_tag_gets_none(
+        self, gcloud: FakeGcloud
+    ) -> None:
+        gcloud.answer(self.both(("r2", 100, "candidate"), ("r1", 0, "previous")))
+
+        assert self.back(gcloud).returncode == 0
+        assert [len(call) for call in self.moves(gcloud)] == [2, 2]
+
+    def test_one_service_that_cannot_go_back_does_not_keep_the_other(
+        self, gcloud: FakeGcloud
+    ) -> None:
+        answers = self.both(("r2", 100, "released"), ("r1", 0, "previous"))
+        only = self.serving("backtest-worker", ("r2", 100, "released"))
+        gcloud.answer(answers | {"run services describe backtest-worker": (0, only)})
+
+        done = self.back(gcloud)
+
+        assert done.returncode == 1
+        assert "backtest-worker has no revision with the tag previous" in done.stderr
+        assert [call[0] for call in self.moves(gcloud)] == ["backtest-control"]
+
+    def test_gclouds_word_on_a_newest_revision_that_failed_does_not_stop_it(
+        self, gcloud: FakeGcloud
+    ) -> None:
+        """A rollback is for that; the traffic is what counts."""
+        answers = self.both(("r1", 100, "previous"))
+        gcloud.answer(answers | {"run services update-traffic": (1, "r2 failed to start")})
+
+        assert self.back(gcloud).returncode == 0
+        assert [call[0] for call in self.moves(gcloud)] == ["backtest-worker", "backtest-control"]
+
+    def test_its_arguments_are_both_needed(self, gcloud: FakeGcloud) -> None:
+        done = gcloud.run([str(ROOT / "deploy" / "rollback.sh")])
+
+        assert done.returncode == 64
+        assert "usage: deploy/rollback.sh PROJECT REGION" in done.stderr
 
 
 def filled_pair(word: str) -> tuple[str, str]:
