@@ -1,10 +1,11 @@
 """Stop a release that would undo something of what serves.
 
-usage: compare.py --service NAME --template FILE --manifest FILE [--change-store KIND] SERVING
+usage: compare.py --service NAME --template FILE --new FILE [--change-store KIND] SERVING
 
 SERVING holds what ``gcloud run revisions describe --format=json`` printed of the revision that
-serves, MANIFEST what is to be deployed, TEMPLATE the file that the manifest was made of. Ends with
-1, and with sentences on standard error, when the release would
+serves, NEW the manifest that is to be deployed, or in the same form the revision that is to serve.
+TEMPLATE is the file that the manifest was made of. Ends with 1, and with sentences on standard
+error, when the release would
 
 - put the jobs into another store, unless KIND (postgresql or firestore) is the new one's kind;
 - drop a setting that the serving revision has;
@@ -121,12 +122,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--service", required=True)
     parser.add_argument("--template", required=True)
-    parser.add_argument("--manifest", type=Path, required=True)
+    parser.add_argument("--new", type=Path, required=True)
     parser.add_argument("--change-store", default="")
     parser.add_argument("serving", type=Path)
     arguments = parser.parse_args()
     old = json.loads(arguments.serving.read_text())
-    new = json.loads(arguments.manifest.read_text())["spec"]["template"]
+    new = json.loads(arguments.new.read_text())
+    new = new["spec"].get("template", new)
     against = objections(
         old,
         new,

@@ -14,9 +14,9 @@
 # it (another engine version). Environment: PROJECT, REGION, RELEASE (names the revision), IMAGE (with
 # its digest), and optionally PROJECT_NUMBER (asked for when it is not given), DATABASE, and
 # SQL_INSTANCE where jobs are in Cloud SQL (a pool's always are). More settings come from
-# deploy/settings.env. replace and pool stop, and say why, when the release would put the jobs into
-# another store (CHANGE_STORE=postgresql or firestore, the new kind, says that this is intended), drop
-# a setting of what serves, or undo a change by deploy/set.sh. deploy/rollback.sh goes back.
+# deploy/settings.env. replace, shift and pool stop, and say why, when the release would put the jobs
+# into another store (CHANGE_STORE=postgresql or firestore, the new kind, says that this is intended),
+# drop a setting of what serves, or undo a change by deploy/set.sh. deploy/rollback.sh goes back.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 action=$1
@@ -61,15 +61,16 @@ render() {
     >"$work/service.yaml"
 }
 
-# undo_nothing COMMAND…: stop unless the manifest keeps what the serving revision has. COMMAND
-# describes a revision.
+# undo_nothing NEW COMMAND…: stop unless NEW (a manifest, or a revision) keeps what the serving
+# revision has. COMMAND describes a revision.
 undo_nothing() {
-  local serving
+  local new=$1 serving
+  shift
   serving=$(python3 -m deploy.serving revision "$work/current.json")
   if [ -n "$serving" ]; then
     "$@" "$serving" --format=json "${here[@]}" >"$work/serving.json"
     python3 -m deploy.compare --service "$service" --template "$template" \
-      --manifest "$work/service.yaml" --change-store "${CHANGE_STORE:-}" "$work/serving.json"
+      --new "$new" --change-store "${CHANGE_STORE:-}" "$work/serving.json"
   fi
 }
 
@@ -81,7 +82,7 @@ put() {
   fi
   render ${SQL_INSTANCE:+--sql "$SQL_INSTANCE"} SERVICE="$service" PROJECT_NUMBER="$number" \
     REVISION="$1" DATABASE="${DATABASE:-(default)}"
-  undo_nothing gcloud run revisions describe
+  undo_nothing "$work/service.yaml" gcloud run revisions describe
   gcloud run services replace "$work/service.yaml" "${here[@]}"
 }
 
@@ -148,7 +149,12 @@ shift_traffic() {
   case $before in
     # Nothing to go back to: the revision from which a first release learned its own address.
     '' | "$revision" | *-first) ;;
-    *) tags=$tags,previous=$before ;;
+    *)
+      tags=$tags,previous=$before
+      # deploy/set.sh may have changed a setting since the new revision was deployed.
+      gcloud run revisions describe "$revision" --format=json "${here[@]}" >"$work/new.json"
+      undo_nothing "$work/new.json" gcloud run revisions describe
+      ;;
   esac
   move_traffic "$revision" "$tags"
 }
@@ -167,7 +173,7 @@ pool() {
   fi
   render REVISION="$revision" INSTANCES="${count:-1}" \
     SQL_INSTANCE="${SQL_INSTANCE:?PROJECT:REGION:INSTANCE}"
-  undo_nothing gcloud beta run worker-pools revisions describe
+  undo_nothing "$work/service.yaml" gcloud beta run worker-pools revisions describe
   gcloud beta run worker-pools replace "$work/service.yaml" --project="$PROJECT"
 }
 

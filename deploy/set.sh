@@ -14,9 +14,10 @@
 # The new revision starts from the one that serves, not from the newest one: after a rollback that is
 # the older image. Where traffic is split, the revision with the largest share counts, and the new one
 # gets all traffic; two equal shares are refused. Cloud Run calls a new revision ready once it has
-# answered its startup probe, /ready, which is why the script does not call it again. A revision that
-# does not become ready gets no traffic: what served goes on serving, and the script ends with 1. The
-# revision before gets the tag `previous`, so that deploy/rollback.sh goes back.
+# answered its startup probe, /ready, which is why the script does not call it again (a pool has no
+# probe: its revision is ready once its containers have started). A revision that does not become
+# ready gets no traffic: what served goes on serving, and the script ends with 1. The revision before
+# gets the tag `previous`, so that deploy/rollback.sh goes back.
 #
 # A release has no knowledge of values that are only set here. It stops when it would undo one: put
 # the value into deploy/settings.env too. Environment: PROJECT and REGION, and READY_SECONDS (default
@@ -25,7 +26,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 case ${1:-} in
-  --help) sed -n '2,26s/^# \{0,1\}//p' "$0"; exit 0 ;;
+  --help) sed -n '2,27s/^# \{0,1\}//p' "$0"; exit 0 ;;
 esac
 if [ $# -lt 2 ]; then
   sed -n 's/^# \{0,1\}//; 5,6p' "$0" >&2

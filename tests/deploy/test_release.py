@@ -480,6 +480,21 @@ class TestWhatServesIsNotUndone:
 
         assert done.returncode == 0, done.stderr
 
+    def test_a_setting_that_was_changed_during_the_release_stops_the_shift(
+        self, gcloud: FakeGcloud
+    ) -> None:
+        serving = set_by_hand(released("backtest-worker"), ROLLOUT_PERCENT="0")
+        new = described_revision(released("backtest-worker", "r2"))
+        gcloud.answer(
+            {"run revisions describe backtest-worker-r2 ": (0, json.dumps(new))}
+            | there(OLD, NEW, manifest=serving)
+        )
+
+        told = self.stops(release(gcloud, "shift", "backtest-worker"), gcloud)
+
+        assert "ROLLOUT_PERCENT of backtest-worker was changed with deploy/set.sh to 0" in told
+        assert shifts(gcloud) == []
+
     def test_what_an_operator_put_on_the_service_stays(
         self, gcloud: FakeGcloud, tmp_path: Path
     ) -> None:
