@@ -134,7 +134,7 @@ service() {
 }
 
 # Both services look at one store. To prepare another one beside it would only hide a mistyped option.
-if [ -n "$services" ]; then
+if [ -n "$services" ] && [ -z "$dry" ]; then
   service backtest-control
   kept=$(python3 -m deploy.present store "$work/backtest-control")
   case $kept in

@@ -119,7 +119,8 @@ def main() -> None:
     kind, present_file, *rest = sys.argv[1:]
     present = json.loads(Path(present_file).read_text())
     if kind == "channel":
-        print("\n".join(channels(present, rest[0])))
+        for name in channels(present, rest[0]):
+            print(name)
         return
     files = sorted(Path(rest[0]).glob("*.json"))
     output = Path(rest[1])

@@ -1,7 +1,6 @@
 """Compare what a deployment needs with what is present, as gcloud printed it.
 
 usage: present.py differences NAME WANTED FILE   how the resource NAME differs from WANTED
-       present.py bindings FILE MEMBER ROLE…     the pairs that an IAM policy lacks, one a line
        present.py tagged TAG FILE                exit code 1 unless a traffic target has the tag
        present.py store FILE                     what a service keeps its jobs in: an instance of
                                                  Cloud SQL, "firestore", or nothing if it is missing
@@ -82,17 +81,6 @@ def named(resources: Any, name: str) -> Any:
     return None
 
 
-def missing_bindings(policy: Any, wanted: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The pairs of member and role that the policy does not grant without a condition."""
-    granted = {
-        (member, binding["role"])
-        for binding in (policy or {}).get("bindings", [])
-        if not binding.get("condition")
-        for member in binding.get("members", [])
-    }
-    return [pair for pair in wanted if pair not in granted]
-
-
 def tagged(service: Any, tag: str) -> bool:
     """Whether a traffic target of a Cloud Run service has the tag."""
     targets = ((service or {}).get("status") or {}).get("traffic") or []
@@ -117,10 +105,6 @@ def main() -> None:
             found = named(_read(f"@{file}"), name)
             lines = differences(_read(wanted), found)
             print("; ".join(lines) if found is not None else "missing")
-        case ["bindings", file, *pairs]:
-            wanted_pairs = list(zip(pairs[::2], pairs[1::2], strict=True))
-            for member, role in missing_bindings(_read(f"@{file}"), wanted_pairs):
-                print(member, role)
         case ["tagged", tag, file]:
             sys.exit(0 if tagged(_read(f"@{file}"), tag) else 1)
         case ["store", file]:

@@ -96,7 +96,7 @@ class RulesApi:
             raise RulesError(_sentence(error, self._project)) from error
         except (OSError, ValueError) as error:
             raise RulesError(
-                f"The Firebase Rules API gave no answer ({error}): check the network, then try again."
+                f"The Firebase Rules API gave no answer ({error}): check the network, try again."
             ) from error
         return content
 

@@ -158,13 +158,18 @@ change() {
   fi
 }
 
-# differences NAME WANTED FILE: see deploy/present.py; in $difference.
+# differences NAME WANTED FILE: see deploy/present.py; in $difference. All is missing in a dry run.
 differences() {
+  # shellcheck disable=SC2034 # read by the scripts that source this
+  difference=missing
+  if [ -n "$dry" ]; then
+    return 0
+  fi
   if ! attempt python3 -m deploy.present differences "$@"; then
     failed "$1 cannot be compared with what is there"
     return 1
   fi
-  # shellcheck disable=SC2034 # read by the scripts that source this
+  # shellcheck disable=SC2034
   difference=$(cat "$work/output")
 }
 
@@ -182,17 +187,17 @@ grant() {
     service) group=(gcloud run services) place+=(--region="${region:?}") ;;
     secret) group=(gcloud secrets) ;;
   esac
-  ask "$work/policy" "${group[@]}" get-iam-policy "$name" --format=json \
+  # A line for each member of each binding, the condition last: a conditional one does not count.
+  ask "$work/policy" "${group[@]}" get-iam-policy "$name" --flatten='bindings[].members[]' \
+    --format='value(bindings.members,bindings.role,bindings.condition.expression)' \
     ${place[@]+"${place[@]}"} || return 1
-  if ! attempt python3 -m deploy.present bindings "$work/policy" "$@"; then
-    failed "the IAM policy of $kind $name cannot be read"
-    return 1
-  fi
-  mv "$work/output" "$work/missing"
-  while read -r member role; do
-    change granted "$role on $kind $name to $member" "${group[@]}" add-iam-policy-binding "$name" \
-      --member="$member" --role="$role" ${condition:+"$condition"} ${place[@]+"${place[@]}"} \
-      --format=none || code=1
-  done <"$work/missing"
+  while [ $# -gt 0 ]; do
+    member=$1 role=$2
+    shift 2
+    listed "$member"$'\t'"$role"$'\t' "$work/policy" ||
+      change granted "$role on $kind $name to $member" "${group[@]}" add-iam-policy-binding "$name" \
+        --member="$member" --role="$role" ${condition:+"$condition"} \
+        ${place[@]+"${place[@]}"} --format=none || code=1
+  done
   return "$code"
 }

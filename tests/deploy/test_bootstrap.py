@@ -1,9 +1,13 @@
-"""deploy/bootstrap.sh: what it would do to an empty project, and to one that has everything."""
+"""deploy/bootstrap.sh: the commands for an empty project, as a dry run prints them.
+
+What runs do to projects is in test_bootstrap_runs.py.
+"""
 
 import json
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,22 +20,34 @@ SCRIPT = str(ROOT / "deploy" / "bootstrap.sh")
 PLACE = ("my-project", "europe-west1")
 OPTIONS = ("--retention", "--alert-email=ops@example.com")
 ACCOUNT = "{}@my-project.iam.gserviceaccount.com"
+SQL = "--sql-instance=my-project:europe-west1:backtest"
+
+Commands = list[list[str]]
 
 
-@pytest.fixture
-def gcloud(tmp_path: Path) -> FakeGcloud:
-    """With a python3 that does not really release rules: that is test_rules_release.py's."""
-    fake = FakeGcloud(tmp_path / "fake")
-    fake.install("python3", _PYTHON.format(code=0, python=sys.executable))
+@pytest.fixture(scope="module")
+def gcloud(tmp_path_factory: pytest.TempPathFactory) -> FakeGcloud:
+    fake = FakeGcloud(tmp_path_factory.mktemp("fake"))
+    fake.install("python3", f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
     return fake
 
 
-def dry_run(gcloud: FakeGcloud, *options: str) -> list[list[str]]:
-    """The commands that a dry run prints."""
-    done = gcloud.run([SCRIPT, *PLACE, "--dry-run", *OPTIONS, *options])
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
-    return [shlex.split(line) for line in lines if line and not line.startswith("#")]
+@pytest.fixture(scope="module")
+def dry_run(gcloud: FakeGcloud) -> Callable[..., Commands]:
+    """The commands that a dry run with these options (and OPTIONS) prints."""
+
+    @cache
+    def dry_run(*options: str) -> Commands:
+        given = OPTIONS if SQL not in options else OPTIONS[1:]
+        done = gcloud.run([SCRIPT, *PLACE, "--dry-run", *given, *options])
+        assert done.returncode == 0, done.stderr
+        lines = done.stdout.splitlines()
+        return [shlex.split(line) for line in lines if line and not line.startswith("#")]
+
+    return dry_run
+
+
+DryRun = Callable[..., Commands]
 
 
 def options_of(command: Sequence[str]) -> dict[str, str]:
@@ -45,31 +61,13 @@ def only(commands: list[list[str]], *words: str) -> list[str]:
     return found[0]
 
 
-def test_a_dry_run_calls_nothing(gcloud: FakeGcloud) -> None:
-    assert len(dry_run(gcloud)) > 50
+def test_a_dry_run_calls_nothing(dry_run: DryRun, gcloud: FakeGcloud) -> None:
+    assert len(dry_run()) > 50
     assert gcloud.calls == []
 
 
-def test_a_dry_run_prints_what_a_run_in_an_empty_project_does(gcloud: FakeGcloud) -> None:
-    printed = gcloud.run([SCRIPT, *PLACE, "--dry-run", "--retention"]).stdout.splitlines()
-    dry = [shlex.split(line) for line in printed if line.startswith("gcloud ")]
-    gcloud.answer(
-        {
-            "projects describe": (0, "100000000000\n"),
-            "firestore databases describe": (0, "europe-west1\n"),
-        }
-    )
-
-    done = gcloud.run([SCRIPT, *PLACE, "--retention"])
-
-    assert done.returncode == 0, done.stderr
-    asked = ("list", "describe")
-    changes = [call for call in gcloud.calls if not any(word in asked for word in call[:5])]
-    assert changes == [command[1:] for command in dry]
-
-
-def test_the_first_release_comes_before_what_needs_the_services(gcloud: FakeGcloud) -> None:
-    starts = [" ".join(command[1:4]) for command in dry_run(gcloud)]
+def test_the_first_release_comes_before_what_needs_the_services(dry_run: DryRun) -> None:
+    starts = [" ".join(command[1:4]) for command in dry_run()]
 
     first = starts.index("builds submit --config=cloudbuild.yaml")
     assert starts.index("artifacts repositories create") < first
@@ -79,66 +77,17 @@ def test_the_first_release_comes_before_what_needs_the_services(gcloud: FakeGclo
 
 
 def test_gcloud_understands_every_command_of_an_empty_project(
-    gcloud: FakeGcloud, tmp_path: Path
+    dry_run: DryRun, tmp_path: Path
 ) -> None:
-    commands = dry_run(gcloud, "--database=backtests", "--location=eur3")
+    commands = dry_run("--database=backtests", "--location=eur3")
     calls = [command[1:] for command in commands if command[0] == "gcloud"]
 
     assert {command[0] for command in commands} == {"gcloud", "python3"}
     assert command_problems(tmp_path, _with_files_of_the_project(calls)) == []
 
 
-def test_gcloud_understands_every_command_of_a_complete_project(
-    gcloud: FakeGcloud, tmp_path: Path
-) -> None:
-    gcloud.answer(_EVERYTHING_IS_THERE)
-
-    done = gcloud.run([SCRIPT, *PLACE, *OPTIONS])
-
-    assert done.returncode == 0, done.stderr
-    assert len(gcloud.calls) > 50
-    assert command_problems(tmp_path, _with_files_of_the_project(gcloud.calls)) == []
-
-
-def test_what_is_there_is_not_made_again(gcloud: FakeGcloud) -> None:
-    gcloud.answer(_EVERYTHING_IS_THERE)
-
-    gcloud.run([SCRIPT, *PLACE, *OPTIONS])
-
-    made = [call for call in gcloud.calls if "create" in call]
-    # Indexes cannot be asked for by what they are; the call fails when they are there.
-    assert [call for call in made if call[0] != "firestore"] == [
-        call for call in made if call[:3] == ["beta", "services", "identity"]
-    ]
-    assert not any("delete" in word for call in gcloud.calls for word in call[:4])
-    assert not any(call[:2] == ["builds", "submit"] for call in gcloud.calls)
-
-
-def test_an_index_that_exists_is_no_failure_and_any_other_problem_is(gcloud: FakeGcloud) -> None:
-    index = "firestore indexes composite create"
-    gcloud.answer({index: (1, "ALREADY_EXISTS: index"), **_EVERYTHING_IS_THERE})
-    exists = gcloud.run([SCRIPT, *PLACE])
-    gcloud.answer({index: (1, "PERMISSION_DENIED: no"), **_EVERYTHING_IS_THERE})
-    denied = gcloud.run([SCRIPT, *PLACE])
-
-    assert exists.returncode == 0, exists.stderr
-    assert denied.returncode == 1
-    assert "PERMISSION_DENIED" in denied.stderr
-
-
-def test_a_question_that_fails_ends_the_script_instead_of_making_a_second_one(
-    gcloud: FakeGcloud,
-) -> None:
-    gcloud.answer({"iam service-accounts list": (1, "PERMISSION_DENIED: no")})
-
-    done = gcloud.run([SCRIPT, *PLACE])
-
-    assert done.returncode == 1
-    assert not any("create" in call[:3] for call in gcloud.calls)
-
-
-def test_the_push_subscription_keeps_its_promises(gcloud: FakeGcloud) -> None:
-    commands = dry_run(gcloud)
+def test_the_push_subscription_keeps_its_promises(dry_run: DryRun) -> None:
+    commands = dry_run()
     push = options_of(only(commands, "subscriptions", "create", "backtest-doorbell-push"))
     dead = options_of(only(commands, "subscriptions", "create", "backtest-doorbell-dead"))
 
@@ -154,8 +103,8 @@ def test_the_push_subscription_keeps_its_promises(gcloud: FakeGcloud) -> None:
     assert push["max-delivery-attempts"] == "100"
 
 
-def test_events_come_from_where_the_database_is(gcloud: FakeGcloud) -> None:
-    commands = dry_run(gcloud, "--database=backtests", "--location=eur3")
+def test_events_come_from_where_the_database_is(dry_run: DryRun) -> None:
+    commands = dry_run("--database=backtests", "--location=eur3")
     triggers = [
         command for command in commands if command[1:4] == ["eventarc", "triggers", "create"]
     ]
@@ -177,24 +126,51 @@ def test_events_come_from_where_the_database_is(gcloud: FakeGcloud) -> None:
 
 
 def test_the_sweep_runs_every_minute_with_a_token_for_the_control_service(
-    gcloud: FakeGcloud,
+    dry_run: DryRun,
 ) -> None:
-    sweep = options_of(only(dry_run(gcloud), "scheduler", "create"))
+    sweep = options_of(only(dry_run(), "scheduler", "create"))
 
     assert sweep["schedule"] == "* * * * *"
     assert sweep["uri"] == sweep["oidc-token-audience"] + "/tasks/sweep"
     assert sweep["oidc-service-account-email"] == ACCOUNT.format("backtest-scheduler")
 
 
-def test_accounts_may_do_their_work_and_nothing_else(gcloud: FakeGcloud) -> None:
-    granted: dict[str, set[str]] = {}
-    for command in dry_run(gcloud):
+def granted(commands: Commands) -> dict[str, set[str]]:
+    """Roles by account."""
+    roles: dict[str, set[str]] = {}
+    for command in commands:
         options = options_of(command)
         if "add-iam-policy-binding" in command:
             member = options["member"].removeprefix("serviceAccount:").split("@")[0]
-            granted.setdefault(member, set()).add(options["role"])
+            roles.setdefault(member, set()).add(options["role"])
+    return roles
 
-    assert granted == {
+
+EVERY_PUSHED_INSTALLATION = {
+    "backtest-push": {"roles/run.invoker"},
+    "backtest-scheduler": {"roles/run.invoker"},
+    "backtest-deploy": {
+        "roles/artifactregistry.writer",
+        "roles/iam.serviceAccountOpenIdTokenCreator",
+        "roles/iam.serviceAccountUser",
+        "roles/logging.logWriter",
+        "roles/run.developer",
+        "roles/run.invoker",
+        "roles/storage.objectUser",
+    },
+    "service-100000000000": {
+        "roles/iam.serviceAccountTokenCreator",
+        "roles/pubsub.publisher",
+        "roles/pubsub.subscriber",
+    },
+    "allUsers": {"roles/run.invoker"},
+}
+IN_SQL = {"roles/cloudsql.client", "roles/secretmanager.secretAccessor"}
+
+
+def test_accounts_may_do_their_work_and_nothing_else(dry_run: DryRun) -> None:
+    assert granted(dry_run()) == {
+        **EVERY_PUSHED_INSTALLATION,
         "backtest-worker": {
             "roles/datastore.user",
             "roles/pubsub.publisher",
@@ -206,29 +182,98 @@ def test_accounts_may_do_their_work_and_nothing_else(gcloud: FakeGcloud) -> None
             "roles/pubsub.publisher",
             "roles/storage.objectUser",
         },
-        "backtest-push": {"roles/run.invoker"},
-        "backtest-events": {"roles/eventarc.eventReceiver"},
+        "backtest-events": {"roles/eventarc.eventReceiver", "roles/run.invoker"},
+    }
+
+
+def test_with_cloud_sql_nothing_of_firestore_is_made_and_both_services_reach_the_database(
+    dry_run: DryRun,
+) -> None:
+    commands = dry_run(SQL)
+
+    assert granted(commands) == {
+        **EVERY_PUSHED_INSTALLATION,
+        "backtest-worker": {
+            *IN_SQL,
+            "roles/pubsub.publisher",
+            "roles/storage.objectUser",
+            "roles/storage.objectViewer",
+        },
+        "backtest-control": {*IN_SQL, "roles/pubsub.publisher", "roles/storage.objectUser"},
+    }
+    assert not {"firestore", "eventarc"} & {command[1] for command in commands}
+    assert not any("deploy/rules.py" in command for command in commands)
+    substitutions = options_of(only(commands, "builds", "submit"))["substitutions"]
+    assert substitutions == f"_REGION=europe-west1,_SQL_INSTANCE={SQL.partition('=')[2]}"
+
+
+def test_pollers_alone_get_no_services_and_what_those_need(dry_run: DryRun) -> None:
+    commands = dry_run(SQL, "--pool-only")
+
+    assert granted(commands) == {
+        "backtest-worker": {*IN_SQL, "roles/storage.objectUser", "roles/storage.objectViewer"},
         "backtest-deploy": {
             "roles/artifactregistry.writer",
             "roles/iam.serviceAccountUser",
             "roles/logging.logWriter",
             "roles/run.developer",
-            "roles/run.invoker",
             "roles/storage.objectUser",
         },
-        "service-100000000000": {
-            "roles/iam.serviceAccountTokenCreator",
-            "roles/pubsub.publisher",
-            "roles/pubsub.subscriber",
-        },
-        "allUsers": {"roles/run.invoker"},
+    }
+    made = {" ".join(command[1:4]) for command in commands if "create" in command}
+    assert made == {
+        "iam service-accounts create",
+        "storage buckets create",
+        "artifacts repositories create",
+        "logging metrics create",
+        "beta monitoring channels",
+        "alpha monitoring policies",
     }
 
 
-def test_roles_on_the_whole_project_are_the_few_that_cannot_be_narrower(
-    gcloud: FakeGcloud,
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ((), {"firestore", "firebaserules", "eventarc", "eventarcpublishing", "pubsub"}),
+        ((SQL,), {"sqladmin", "secretmanager", "pubsub", "cloudscheduler"}),
+        ((SQL, "--pool-only"), {"sqladmin", "secretmanager"}),
+    ],
+    ids=["firestore", "sql", "pool"],
+)
+def test_every_api_is_enabled_that_its_commands_call(
+    options: tuple[str, ...], expected: set[str], dry_run: DryRun
 ) -> None:
-    commands = dry_run(gcloud)
+    command = only(dry_run(*options), "services", "enable")
+    enabled = {word.removesuffix(".googleapis.com") for word in command[3:] if "=" not in word}
+
+    # What the build and the ID token of its smoke test call.
+    assert enabled >= expected | {"cloudresourcemanager", "iamcredentials", "cloudbuild"}
+    optional = {"firestore", "firebaserules", "eventarc", "eventarcpublishing", "sqladmin"}
+    assert not (optional - expected) & enabled
+
+
+def test_the_first_release_is_built_where_builds_are_allowed(dry_run: DryRun) -> None:
+    def regions(*options: str) -> tuple[str, str]:
+        given = options_of(only(dry_run(*options), "builds", "submit"))
+        return given["region"], given["substitutions"]
+
+    assert regions() == ("europe-west1", "_REGION=europe-west1,_DATABASE=(default)")
+    assert regions("--build-region=us-central1") == (
+        "us-central1",
+        "_REGION=europe-west1,_DATABASE=(default)",
+    )
+
+
+def test_no_command_looks_for_a_name_by_its_beginning() -> None:
+    """``name:X`` matches every name that begins with X, and ``name=X`` may come to do so."""
+    for script in ("bootstrap.sh", "alerts.sh", "steps.sh"):
+        assert "--filter" not in (ROOT / "deploy" / script).read_text()
+
+
+def test_roles_on_the_whole_project_are_the_few_that_cannot_be_narrower(
+    dry_run: DryRun,
+) -> None:
+    commands = dry_run()
     wide = {
         options_of(command)["role"]
         for command in commands
@@ -244,30 +289,20 @@ def test_roles_on_the_whole_project_are_the_few_that_cannot_be_narrower(
     }
 
 
-def test_only_the_control_service_is_open(gcloud: FakeGcloud) -> None:
-    open_to_all = [command for command in dry_run(gcloud) if "--member=allUsers" in command]
+def test_only_the_control_service_is_open(dry_run: DryRun) -> None:
+    open_to_all = [command for command in dry_run() if "--member=allUsers" in command]
 
     assert [command[4] for command in open_to_all] == ["backtest-control"]
 
 
-def test_rules_of_a_new_database_are_ours_to_release(gcloud: FakeGcloud) -> None:
-    rules = only(dry_run(gcloud), "deploy/rules.py")
+def test_rules_of_a_new_database_are_ours_to_release(dry_run: DryRun) -> None:
+    rules = only(dry_run(), "deploy/rules.py")
     assert "--own" in rules
 
 
-def test_rules_of_somebody_else_do_not_stop_the_script(gcloud: FakeGcloud) -> None:
-    gcloud.answer(_EVERYTHING_IS_THERE)
-    gcloud.install("python3", _PYTHON.format(code=3, python=sys.executable))
-
-    done = gcloud.run([SCRIPT, *PLACE])
-
-    assert done.returncode == 0, done.stderr
-    assert any(call[:2] == ["scheduler", "jobs"] for call in gcloud.calls)
-
-
-def test_every_index_of_the_one_source_is_made(gcloud: FakeGcloud) -> None:
+def test_every_index_of_the_one_source_is_made(dry_run: DryRun) -> None:
     declared = json.loads((ROOT / "firestore.indexes.json").read_text())
-    commands = dry_run(gcloud)
+    commands = dry_run()
     made = [
         command
         for command in commands
@@ -291,8 +326,8 @@ def test_every_index_of_the_one_source_is_made(gcloud: FakeGcloud) -> None:
     ]
 
 
-def test_buckets_have_lifecycles_and_no_public_access(gcloud: FakeGcloud) -> None:
-    commands = dry_run(gcloud)
+def test_buckets_have_lifecycles_and_no_public_access(dry_run: DryRun) -> None:
+    commands = dry_run()
     made = [command for command in commands if command[1:4] == _words("storage buckets create")]
     lifecycles = {
         command[4]: json.loads((ROOT / options_of(command)["lifecycle-file"]).read_text())
@@ -308,8 +343,8 @@ def test_buckets_have_lifecycles_and_no_public_access(gcloud: FakeGcloud) -> Non
         assert bool(deletions) == name.endswith("-releases")
 
 
-def test_metrics_are_there_before_the_policies_that_watch_them(gcloud: FakeGcloud) -> None:
-    commands = dry_run(gcloud)
+def test_metrics_are_there_before_the_policies_that_watch_them(dry_run: DryRun) -> None:
+    commands = dry_run()
     starts = [command[1:4] for command in commands]
     metrics = [
         command[4] for command in commands if command[1:4] == _words("logging metrics create")
@@ -321,17 +356,14 @@ def test_metrics_are_there_before_the_policies_that_watch_them(gcloud: FakeGclou
     assert last < starts.index(_words("alpha monitoring policies"))
 
 
-def test_metrics_that_are_there_are_brought_up_to_date(gcloud: FakeGcloud) -> None:
-    gcloud.answer(_EVERYTHING_IS_THERE)
+def test_a_new_database_cannot_be_deleted_and_keeps_its_history(dry_run: DryRun) -> None:
+    database = options_of(only(dry_run(), "databases", "create"))
 
-    gcloud.run([SCRIPT, *PLACE])
-
-    updated = [call for call in gcloud.calls if call[:3] == _words("logging metrics update")]
-    assert len(updated) == len(list((ROOT / "deploy" / "metrics").glob("*.json")))
+    assert {"delete-protection", "enable-pitr"} <= database.keys()
 
 
-def test_the_database_is_copied_every_day(gcloud: FakeGcloud) -> None:
-    schedule = options_of(only(dry_run(gcloud, "--database=backtests"), "backups", "create"))
+def test_the_database_is_copied_every_day(dry_run: DryRun) -> None:
+    schedule = options_of(only(dry_run("--database=backtests"), "backups", "create"))
 
     assert (schedule["recurrence"], schedule["retention"]) == ("daily", "7d")
     assert schedule["database"] == "backtests"
@@ -343,6 +375,31 @@ def test_wrong_arguments_are_refused(gcloud: FakeGcloud, arguments: list[str]) -
 
     assert done.returncode == 64
     assert done.stderr
+    assert gcloud.calls == []
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--sql-instance=backtest",), "expected PROJECT:REGION:NAME"),
+        (("--sql-instance=a:b:c:d",), "expected PROJECT:REGION:NAME"),
+        ((SQL, "--database=x"), "--sql-instance keeps jobs in Cloud SQL"),
+        ((SQL, "--retention"), "RETENTION_DAYS alone is enough"),
+        ((SQL, "--own-database"), "--sql-instance keeps jobs in Cloud SQL"),
+        (("--pool-only",), "--pool-only needs --sql-instance"),
+        ((SQL, "--pool-only", "--build-region=us-east1"), "--build-region means nothing"),
+        ((SQL, "--pool-only", "--no-invoker-iam-check"), "has no control service"),
+    ],
+    ids=str,
+)
+def test_options_that_contradict_each_other_are_refused_in_a_sentence(
+    gcloud: FakeGcloud, options: tuple[str, ...], said: str
+) -> None:
+    done = gcloud.run([SCRIPT, *PLACE, *options])
+
+    assert done.returncode == 64
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
     assert gcloud.calls == []
 
 
@@ -365,34 +422,3 @@ def _with_files_of_the_project(calls: list[list[str]]) -> list[list[str]]:
         ]
         for call in calls
     ]
-
-
-_EVERYTHING_IS_THERE = {
-    "projects describe": (0, "100000000000\n"),
-    "firestore databases describe": (0, "europe-west1\n"),
-    "auth print-access-token": (0, "token\n"),
-    **{
-        f"{what} list": (0, "found\n")
-        for what in (
-            "iam service-accounts",
-            "firestore databases",
-            "firestore backups schedules",
-            "storage buckets",
-            "pubsub topics",
-            "pubsub subscriptions",
-            "artifacts repositories",
-            "run services",
-            "eventarc triggers",
-            "scheduler jobs",
-            "beta monitoring channels",
-            "alpha monitoring policies",
-            "logging metrics",
-        )
-    },
-}
-_PYTHON = """#!/bin/sh
-case $1 in
-  *rules.py) exit {code} ;;
-esac
-exec {python} "$@"
-"""

@@ -1,93 +1,33 @@
 """deploy/rules.py against a small stand-in for the Firebase Rules API on loopback."""
 
-import json
-import threading
-import urllib.error
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import re
+import stat
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from deploy.rules import MARKER, MERGE_BY_HAND, RulesApi, blocks, main, publish
+from deploy.rules import (
+    MARKER,
+    MERGE_BY_HAND,
+    RulesApi,
+    RulesError,
+    blocks,
+    main,
+    merged_already,
+    publish,
+)
+from tests.support.firebase_rules import FOREIGN, FirebaseRules, firebase_rules
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = (ROOT / "firestore.rules").read_text()
-FOREIGN = "rules_version = '2';\nservice cloud.firestore { /* somebody else's app */ }"
 DEFAULT = "projects/p/releases/cloud.firestore"
-
-
-class FirebaseRules:
-    """Releases and rulesets in memory; refuses rules that hold the word ``broken``."""
-
-    def __init__(self) -> None:
-        self.releases: dict[str, str] = {}
-        self.rulesets: dict[str, str] = {}
-        self.authorization: set[str | None] = set()
-        api = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def answer(self) -> None:
-                length = int(self.headers.get("Content-Length") or 0)
-                body = json.loads(self.rfile.read(length)) if length else {}
-                api.authorization.add(self.headers.get("Authorization"))
-                code, content = api.handle(self.command, self.path.removeprefix("/v1/"), body)
-                text = json.dumps(content).encode()
-                self.send_response(code)
-                self.send_header("Content-Length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text)
-
-            do_GET = do_POST = do_PATCH = answer  # noqa: N815 - http.server's names
-
-            def log_message(self, *_: object) -> None:
-                """Quiet."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.base = f"http://127.0.0.1:{self.server.server_port}/v1"
-
-    def put_in_force(self, name: str, content: str) -> None:
-        ruleset = f"projects/p/rulesets/{len(self.rulesets)}"
-        self.rulesets[ruleset] = content
-        self.releases[name] = ruleset
-
-    def in_force(self, name: str = DEFAULT) -> str:
-        return self.rulesets[self.releases[name]]
-
-    def handle(self, method: str, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        if method == "POST" and path == "projects/p/rulesets":
-            content = body["source"]["files"][0]["content"]
-            if "broken" in content:
-                return 400, {"error": "does not compile"}
-            name = f"projects/p/rulesets/{len(self.rulesets)}"
-            self.rulesets[name] = content
-            return 200, {"name": name}
-        if method == "POST" and path == "projects/p/releases":
-            if body["name"] in self.releases:
-                return 409, {"error": "exists"}
-            self.releases[body["name"]] = body["rulesetName"]
-            return 200, body
-        if method == "PATCH" and path in self.releases:
-            self.releases[path] = body["release"]["rulesetName"]
-            return 200, body["release"]
-        if method == "GET" and path in self.releases:
-            return 200, {"name": path, "rulesetName": self.releases[path]}
-        if method == "GET" and path in self.rulesets:
-            file = {"name": "firestore.rules", "content": self.rulesets[path]}
-            return 200, {"name": path, "source": {"files": [file]}}
-        return 404, {"error": "not found"}
 
 
 @pytest.fixture
 def firebase() -> Iterator[FirebaseRules]:
-    service = FirebaseRules()
-    thread = threading.Thread(target=service.server.serve_forever, daemon=True)
-    thread.start()
-    yield service
-    service.server.shutdown()
-    service.server.server_close()
-    thread.join()
+    with firebase_rules() as service:
+        yield service
 
 
 def api(firebase: FirebaseRules, database: str = "(default)") -> RulesApi:
@@ -106,7 +46,7 @@ def test_a_named_database_has_a_release_of_its_own(firebase: FirebaseRules) -> N
 
     assert publish(api(firebase, "backtests"), RULES, own=True)
 
-    assert firebase.in_force(f"{DEFAULT}/backtests").endswith(RULES)
+    assert firebase.in_force("/backtests").endswith(RULES)
     assert firebase.in_force() == FOREIGN
 
 
@@ -152,7 +92,7 @@ def test_the_same_rules_are_not_released_twice(firebase: FirebaseRules) -> None:
 def test_rules_that_do_not_compile_change_nothing(firebase: FirebaseRules) -> None:
     firebase.put_in_force(DEFAULT, f"{MARKER}\nold rules")
 
-    with pytest.raises(urllib.error.HTTPError, match="400"):
+    with pytest.raises(RulesError, match=r"HTTP 400 .*does not compile.*correct the rules"):
         publish(api(firebase), "broken", own=True)
 
     assert firebase.in_force().endswith("old rules")
@@ -175,17 +115,130 @@ def test_a_file_without_the_block_is_refused(text: str) -> None:
         blocks(text)
 
 
-def test_the_command_prints_what_to_merge_and_says_so_by_its_exit_code(
+def test_blocks_that_were_merged_by_hand_are_in_force(firebase: FirebaseRules) -> None:
+    inside = blocks(RULES)
+    merged = FOREIGN.replace("{", "{ match /databases/{database}/documents {\n" + inside + "\n}")
+    firebase.put_in_force(DEFAULT, merged.replace("    ", "\t"))
+
+    assert merged_already(merged, RULES)
+    assert publish(api(firebase), RULES, own=False)
+    assert not publish(api(firebase), RULES.replace("isNewBundle", "isBundle"), own=False)
+    assert len(firebase.rulesets) == 1
+
+
+@pytest.fixture
+def run(
     firebase: FirebaseRules, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[object, str, str]]:
+    """The command in this process: its exit code (or message) and what it printed."""
+
+    def run(*options: str, base: str = firebase.base) -> tuple[object, str, str]:
+        monkeypatch.setattr("sys.argv", ["rules.py", "p", *options, str(ROOT / "firestore.rules")])
+        monkeypatch.setattr("deploy.rules.API", base)
+        code: object = 0
+        try:
+            main()
+        except SystemExit as ended:
+            code = ended.code
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return run
+
+
+@pytest.fixture
+def signed_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deploy.rules.access_token", lambda: "a-token")
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_the_command_prints_what_to_merge_and_says_so_by_its_exit_code(
+    firebase: FirebaseRules, run: Callable[..., tuple[object, str, str]]
 ) -> None:
     firebase.put_in_force(DEFAULT, FOREIGN)
-    rules = str(ROOT / "firestore.rules")
-    monkeypatch.setattr("sys.argv", ["rules.py", "p", rules])
-    monkeypatch.setattr("deploy.rules.access_token", lambda: "a-token")
-    monkeypatch.setattr("deploy.rules.API", firebase.base)
 
-    with pytest.raises(SystemExit) as ended:
-        main()
+    code, printed, _ = run()
 
-    assert ended.value.code == MERGE_BY_HAND
-    assert "match /backtestJobs/{jobId}" in capsys.readouterr().out
+    assert code == MERGE_BY_HAND
+    assert "match /backtestJobs/{jobId}" in printed
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_the_command_says_a_change_and_nothing_else(
+    firebase: FirebaseRules, run: Callable[..., tuple[object, str, str]]
+) -> None:
+    assert run("--own") == (0, "changed security rules\n", "")
+    assert run("--own") == (0, "", "")
+    assert firebase.in_force().endswith(RULES)
+
+
+@pytest.mark.usefixtures("signed_in")
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [
+        ((403, '{"error": {"message": "no right"}}'), r"HTTP 403 \(no right\): sign in with"),
+        ((404, "not json"), r"HTTP 404 \(not json\): check that the project p"),
+        ((409, '{"error": {"message": "conflict"}}'), r"HTTP 409 \(conflict\): try again"),
+        ((503, ""), r"HTTP 503 \(Service Unavailable\): try again"),
+        ((200, "<html>"), r"gave no answer .*: check the network"),
+    ],
+    ids=lambda value: str(value[0]) if isinstance(value, tuple) else "",
+)
+def test_an_error_of_the_api_is_one_sentence(
+    trouble: tuple[int, str],
+    said: str,
+    firebase: FirebaseRules,
+    run: Callable[..., tuple[object, str, str]],
+) -> None:
+    firebase.put_in_force(DEFAULT, f"{MARKER}\nold rules")
+    firebase.trouble = trouble
+    # 404 on the release itself means that there is none yet; the next call meets it.
+    code, printed, _ = run("--own")
+
+    assert isinstance(code, str)
+    assert re.search(said, code)
+    assert code.count("\n") == 0
+    assert printed == ""
+    assert firebase.in_force().endswith("old rules")
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_no_network_is_one_sentence(run: Callable[..., tuple[object, str, str]]) -> None:
+    code, _, _ = run(base="http://127.0.0.1:9/v1")
+
+    assert "gave no answer" in str(code)
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("#!/bin/sh\necho 'ERROR: no active account' >&2; exit 1\n", "no active account"),
+        (None, "install the Cloud SDK"),
+    ],
+    ids=["signed out", "not installed"],
+)
+def test_a_gcloud_that_gives_no_token_is_one_sentence(
+    program: str | None,
+    said: str,
+    tmp_path: Path,
+    run: Callable[..., tuple[object, str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if program is not None:
+        gcloud = tmp_path / "gcloud"
+        gcloud.write_text(program)
+        gcloud.chmod(gcloud.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    code, _, _ = run()
+
+    assert said in str(code)
+    assert str(code).startswith("ERROR: ")
+
+
+def test_a_call_without_a_project_to_bill_is_refused(firebase: FirebaseRules) -> None:
+    """The stand-in refuses as the real API does; the script's calls all name the project."""
+    other = RulesApi("another", "(default)", "a-token", firebase.base)
+
+    with pytest.raises(RulesError, match=r"HTTP 403 .*end user credentials.*sign in"):
+        other.released()
