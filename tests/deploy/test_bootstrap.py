@@ -264,12 +264,6 @@ def test_the_first_release_is_built_where_builds_are_allowed(dry_run: DryRun) ->
     )
 
 
-def test_no_command_looks_for_a_name_by_its_beginning() -> None:
-    """``name:X`` matches every name that begins with X, and ``name=X`` may come to do so."""
-    for script in ("bootstrap.sh", "alerts.sh", "steps.sh"):
-        assert "--filter" not in (ROOT / "deploy" / script).read_text()
-
-
 def test_roles_on_the_whole_project_are_the_few_that_cannot_be_narrower(
     dry_run: DryRun,
 ) -> None:

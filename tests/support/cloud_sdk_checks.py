@@ -3,7 +3,8 @@
 ``commands``: argument lists for gcloud's parser. ``services``, ``pools``, ``policies``,
 ``metrics``: file names, decoded into the messages of the Run, Monitoring and Logging APIs.
 ``builds``: file names for Cloud Build's loader. Each answer is the
-problem in words, or an empty string.
+problem in words, or an empty string. ``filters``: pairs of an expression and a resource; whether it
+matches. ``formats``: format, ``--flatten`` (or nothing) and resources; what is printed.
 """
 
 import contextlib
@@ -22,7 +23,10 @@ from googlecloudsdk.api_lib.run import service as run_service
 from googlecloudsdk.api_lib.run import worker_pool as run_worker_pool
 from googlecloudsdk.api_lib.util import apis
 from googlecloudsdk.api_lib.util import messages as messages_util
+from googlecloudsdk.calliope import display_taps
 from googlecloudsdk.core import properties, yaml
+from googlecloudsdk.core.resource import resource_filter, resource_lex, resource_printer
+from googlecloudsdk.core.util import peek_iterable
 
 # Help goes to standard output past every redirection: the answers get a descriptor of their own.
 ANSWERS = os.fdopen(os.dup(1), "w")
@@ -126,6 +130,28 @@ def annotation_names():
     return sorted({*full, *("run.googleapis.com" + name for name in short)})
 
 
+def filter_matches(question):
+    expression, resource = question
+    with contextlib.redirect_stderr(io.StringIO()):
+        return resource_filter.Compile(expression).Evaluate(resource)
+
+
+def printed(question):
+    """As googlecloudsdk.calliope.display does it: one slice for each ``[]`` of --flatten."""
+    wanted, flatten, resources = question
+    resources = iter(resources)
+    key = []
+    for name in resource_lex.Lexer(flatten).Key() if flatten else []:
+        if name is None:
+            tap = display_taps.Flattener(list(key))
+            resources = peek_iterable.Tapper(resources, tap)
+        else:
+            key.append(name)
+    out = io.StringIO()
+    resource_printer.Print(resources, wanted, out=out)
+    return out.getvalue()
+
+
 questions = json.load(sys.stdin)
 checks = {
     "commands": command_problem,
@@ -134,6 +160,8 @@ checks = {
     "builds": build_problem,
     "policies": policy_problem,
     "metrics": metric_problem,
+    "filters": filter_matches,
+    "formats": printed,
 }
 answers = {
     name: [check(item) for item in questions.get(name, [])] for name, check in checks.items()
