@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+#!/bin/bash
 # Steps of a set-up: look at what is there, change what differs, say so, and go on or stop. Sourced
 # by deploy/bootstrap.sh and deploy/alerts.sh, which set `project` and `dry`.
 #

@@ -79,10 +79,12 @@ def test_the_first_release_comes_before_what_needs_the_services(dry_run: DryRun)
 def test_gcloud_understands_every_command_of_an_empty_project(
     dry_run: DryRun, tmp_path: Path
 ) -> None:
-    commands = dry_run("--database=backtests", "--location=eur3")
+    commands = dry_run("--database=backtests", "--location=eur3", "--no-invoker-iam-check")
     calls = [command[1:] for command in commands if command[0] == "gcloud"]
 
     assert {command[0] for command in commands} == {"gcloud", "python3"}
+    assert any("--no-invoker-iam-check" in call for call in calls)
+    assert not any("--member=allUsers" in call for call in calls)
     assert command_problems(tmp_path, _with_files_of_the_project(calls)) == []
 
 

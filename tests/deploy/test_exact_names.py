@@ -80,13 +80,17 @@ def test_the_sdk_prints_what_the_set_up_reads(tmp_path: Path) -> None:
         ["value(locationId,type)", "", [{"locationId": "eur3", "type": "FIRESTORE_NATIVE"}]],
     ]
 
-    by_sdk = ask_sdk(tmp_path, {"formats": questions})["formats"]
+    answers = ask_sdk(tmp_path, {"formats": questions})
+    by_sdk = answers["formats"]
 
     assert by_sdk == [
         "serviceAccount:a@p\troles/a\t\nallUsers\troles/a\t\nserviceAccount:a@p\troles/b\t1 == 1\n",
         "(default)\nplain\n",
         "eur3\tFIRESTORE_NATIVE\n",
     ]
+    # By which bootstrap knows that a service is open already.
+    [annotation] = re.findall(r"run\.googleapis\.com/invoker-[a-z-]+", text)
+    assert annotation in answers["annotations"]
     # The stand-in prints the same.
     ours = [
         formatted(answer, wanted, slices)
