@@ -97,6 +97,9 @@ class JobSearch(Protocol):
     def waiting_of(self, user_id: str, *, limit: int) -> Sequence[str]:
         """A user's waiting jobs: higher priority first, then the one admitted first."""
 
+    def outlived_jobs(self, *, limit: int) -> Sequence[str]:
+        """Ended jobs that expired longer ago than records are kept, the first ones first."""
+
     def failed(self, code: ErrorCode, since: timedelta, *, limit: int) -> Sequence[str]:
         """Jobs that a person could replay: ended with ``code`` in the last ``since``, in the order
         of their ends. Chunk jobs are not among them: their bundle has ended with them.
@@ -170,11 +173,16 @@ class JobStore(JobSearch, JobCounts, Switches, Protocol):
     def result(self, job_id: str) -> ResultRecord | None:
         """The result of a completed job."""
 
-    def purge(self, *, limit: int) -> int:
-        """Remove at most ``limit`` of each kind of what has expired; how many records those were.
+    def purge_results(self, *, limit: int) -> int:
+        """Remove at most ``limit`` results that have expired; how many those were.
 
-        The record of a job or a bundle goes a week after its result, and only if it has ended. A
-        store that forgets by itself has nothing to do.
+        A store that removes them by itself has nothing to do.
+        """
+
+    def forget(self, seen: Snapshot) -> None:
+        """Remove the record of a job, and with it a result that is still there.
+
+        Raises ``Conflict`` if the job was written since ``seen``, or is gone.
         """
 
     def jobs_of(self, user_id: str, *, limit: int, cursor: str | None = None) -> Page:
@@ -202,6 +210,9 @@ class BundleSearch(Protocol):
     def running_bundles(self, *, limit: int, after: str = "") -> Sequence[str]:
         """Expanded bundles that have not ended, in the order of their ids, behind ``after``."""
 
+    def outlived_bundles(self, *, limit: int) -> Sequence[str]:
+        """Ended bundles that expired longer ago than records are kept, the first ones first."""
+
     def open_bundles_of(self, user_id: str) -> int:
         """How many bundles of a user have not ended."""
 
@@ -225,6 +236,12 @@ class BundleStore(BundleSearch, Protocol):
 
         Raises ``Conflict`` if the bundle was written since ``seen``, or one of the jobs exists.
         With a retention, a commit that ends the bundle also says when it expires.
+        """
+
+    def forget_bundle(self, seen: BundleSnapshot) -> None:
+        """Remove the record of a bundle, and nothing of its chunk jobs.
+
+        Raises ``Conflict`` if the bundle was written since ``seen``, or is gone.
         """
 
     def bundles_of(self, user_id: str, *, limit: int, cursor: str | None = None) -> BundlePage:
@@ -319,6 +336,13 @@ class ArtifactStore(Protocol):
 
     def remove(self, artifact: Artifact) -> None:
         """Delete the file. Raises ``FileNotFoundError`` when it is gone."""
+
+    def discard(self, owner: str, is_meant: Callable[[str], bool], before: datetime) -> int:
+        """Delete what lies below ``owner`` (the first part of a key); how many files that were.
+
+        Only what was written before a moment, and whose path below ``owner`` ``is_meant``, with
+        what writers that died have left. It may be called again at any time.
+        """
 
 
 class Clock(Protocol):

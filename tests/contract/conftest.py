@@ -1,6 +1,7 @@
 """The stores that must all keep the same promises."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from tests.support.clocks import TickingClock
 from worker.adapters.firestore import FirestoreJobStore
 from worker.adapters.memory import MemoryJobStore
 from worker.adapters.sql import SqlJobStore
+from worker.adapters.system_clock import SystemClock
 from worker.ports import Store
 
 STORES = [
@@ -18,6 +20,9 @@ STORES = [
     pytest.param("firestore", marks=pytest.mark.emulator),
 ]
 
+#: How long the stores of ``keeping`` keep ended jobs.
+KEPT = timedelta(days=7)
+
 
 @pytest.fixture(params=STORES)
 def store(request: pytest.FixtureRequest) -> Iterator[Store]:
@@ -25,6 +30,25 @@ def store(request: pytest.FixtureRequest) -> Iterator[Store]:
     made: Store = request.getfixturevalue(f"{request.param}_store")
     yield made
     made.close()
+
+
+@pytest.fixture(params=STORES)
+def keeping(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """An empty store that keeps ended jobs for as long as KEPT."""
+    store: Store
+    if request.param == "memory":
+        store = MemoryJobStore(SystemClock(), KEPT)
+    elif request.param == "sqlite":
+        store = SqlJobStore(f"sqlite:///{tmp_path}/jobs.db", KEPT)
+    elif request.param == "postgresql":
+        sql = SqlJobStore(request.getfixturevalue("postgres_url"), KEPT)
+        sql.create_schema()
+        store = sql
+    else:
+        project = request.getfixturevalue("firestore_project")
+        store = FirestoreJobStore(project, retention=KEPT)
+    yield store
+    store.close()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import hashlib
 import io
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow.parquet
@@ -11,6 +12,7 @@ import pytest
 from worker.adapters import parquet_table
 from worker.adapters.gcs import GcsArtifacts
 from worker.adapters.parquet_files import ParquetFiles
+from worker.jobs.artifact_keys import is_of_bundle, is_of_job
 from worker.jobs.job import Artifact
 from worker.ports import ArtifactStore
 
@@ -116,3 +118,61 @@ def test_what_is_removed_is_gone_and_nothing_else(artifacts: ArtifactStore) -> N
     with pytest.raises(FileNotFoundError):
         artifacts.remove(removed)
     assert table(artifacts, kept) == COLUMNS
+
+
+LATER = datetime.now(UTC) + timedelta(days=1)
+
+
+def test_what_lies_below_an_owner_is_discarded_and_nothing_else(artifacts: ArtifactStore) -> None:
+    gone = [artifacts.put(f"j/{attempt}/{name}", COLUMNS) for attempt in (1, 2) for name in "xy"]
+    kept = [artifacts.put(key, COLUMNS) for key in ("j-2/1/x", "jj/1/x", "other/j/1", "j2")]
+
+    assert artifacts.discard("j", lambda _: True, LATER) == 4
+
+    for artifact in gone:
+        with pytest.raises(FileNotFoundError):
+            artifacts.read(artifact)
+    assert [table(artifacts, artifact) for artifact in kept] == [COLUMNS] * 4
+    assert artifacts.discard("j", lambda _: True, LATER) == 0
+
+
+def test_only_what_is_meant_is_discarded(artifacts: ArtifactStore) -> None:
+    of_job, of_bundle = artifacts.put("id/1/x", COLUMNS), artifacts.put("id/rows-1", COLUMNS)
+    asked: list[str] = []
+
+    def is_meant(path: str) -> bool:
+        asked.append(path)
+        return is_of_job(path)
+
+    assert artifacts.discard("id", is_meant, LATER) == 1
+    assert sorted(asked) == ["1/x.parquet", "rows-1.parquet"]
+    assert table(artifacts, of_bundle) == COLUMNS
+    with pytest.raises(FileNotFoundError):
+        artifacts.read(of_job)
+    assert artifacts.discard("id", is_of_bundle, LATER) == 1
+
+
+def test_what_was_written_later_is_not_discarded(artifacts: ArtifactStore) -> None:
+    """A new attempt, or a new job of an old name, may be writing at this moment."""
+    kept = artifacts.put("j/1/x", COLUMNS)
+    assert artifacts.discard("j", lambda _: True, datetime.now(UTC) - timedelta(hours=1)) == 0
+    assert table(artifacts, kept) == COLUMNS
+
+
+@pytest.mark.parametrize("owner", ["", ".", "..", "../with space", "/", "a b", "unknown"])
+def test_where_nothing_can_lie_nothing_is_discarded(artifacts: ArtifactStore, owner: str) -> None:
+    kept = artifacts.put("j/1/x", COLUMNS)
+    assert artifacts.discard(owner, lambda _: True, LATER) == 0
+    assert table(artifacts, kept) == COLUMNS
+
+
+def test_another_may_be_faster_at_discarding(artifacts: ArtifactStore) -> None:
+    """Two sweeps at once: each finds what the other has deleted meanwhile."""
+    artifacts.put("j/1/x", COLUMNS)
+    artifacts.put("j/1/y", COLUMNS)
+
+    def is_meant(_: str) -> bool:
+        artifacts.discard("j", lambda _: True, LATER)
+        return True
+
+    assert artifacts.discard("j", is_meant, LATER) == 0

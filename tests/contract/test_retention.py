@@ -1,57 +1,36 @@
 """With a retention, whatever ends a job also says how long it is kept; with its result."""
 
-from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from sqlalchemy import update
 
-from tests.contract.conftest import STORES
+from tests.contract.conftest import KEPT, STORES
 from tests.support.bundles import (
     an_expanded_bundle,
     claim_chunk,
     finish_chunk,
     read_bundle,
 )
-from tests.support.clocks import TickingClock
-from tests.support.jobs import WANTED, a_running_job, an_admitted_job, claim_best, finish, read
-from worker.adapters.firestore import FirestoreJobStore
-from worker.adapters.memory import MemoryJobStore
-from worker.adapters.sql import SqlJobStore
-from worker.adapters.sql.tables import results as results_table
+from tests.support.ended import expire, expire_bundle
+from tests.support.jobs import (
+    ADMITTED_AT,
+    WANTED,
+    a_running_job,
+    an_admitted_job,
+    finish,
+    read,
+)
 from worker.jobs import transitions
 from worker.jobs.bundle import BundleChange
-from worker.jobs.errors import ErrorCode
-from worker.jobs.job import JobChange
+from worker.jobs.errors import Conflict, ErrorCode
+from worker.jobs.job import Snapshot
 from worker.jobs.lease import SERVER_TIME
-from worker.jobs.retention import CHUNK_RETENTION
+from worker.jobs.retention import CHUNK_OUTLIVES
 from worker.jobs.states import JobStatus
 from worker.ports import Store
 
-KEPT = timedelta(days=7)
 #: The stores that do not forget by themselves.
 FORGETFUL = STORES[:3]
-
-
-@pytest.fixture(params=STORES)
-def keeping(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    """An empty store that keeps ended jobs for a week."""
-    store: Store
-    if request.param == "memory":
-        store = MemoryJobStore(TickingClock(), KEPT)
-    elif request.param == "sqlite":
-        store = SqlJobStore(f"sqlite:///{tmp_path}/jobs.db", KEPT)
-    elif request.param == "postgresql":
-        sql = SqlJobStore(request.getfixturevalue("postgres_url"), KEPT)
-        sql.create_schema()
-        store = sql
-    else:
-        project = request.getfixturevalue("firestore_project")
-        store = FirestoreJobStore(project, retention=KEPT)
-    yield store
-    store.close()
 
 
 def test_a_completed_job_and_its_result_expire_together(keeping: Store) -> None:
@@ -84,9 +63,10 @@ def test_a_bundle_expires_and_its_chunk_jobs_outlive_it(keeping: Store) -> None:
     assert abs(stored.expire_at - stored.completed_at - KEPT) < timedelta(minutes=1)
     assert chunk.expire_at is not None
     assert chunk.completed_at is not None
-    assert abs(chunk.expire_at - chunk.completed_at - CHUNK_RETENTION) < timedelta(minutes=1)
+    outlives = chunk.expire_at - chunk.completed_at - KEPT
+    assert abs(outlives - CHUNK_OUTLIVES) < timedelta(minutes=1)
     assert result is not None
-    assert result.expire_at == chunk.expire_at
+    assert result.expire_at is None, "the bundle refers to it"
 
 
 def test_a_failed_job_expires(keeping: Store) -> None:
@@ -125,89 +105,107 @@ def test_without_a_retention_nothing_expires(store: Store) -> None:
     assert finish(store, a_running_job(store)).job.expire_at is None
 
 
-def expire(store: Store, job_id: str, ago: timedelta) -> None:
-    """Let the retention of an ended job have run out that long ago."""
-    seen = read(store, job_id)
-    store.commit(seen, JobChange(expire_at=seen.read_at - ago))
-    if job_id in getattr(store, "_results", {}):
-        results = store._results  # type: ignore[attr-defined]  # the memory's own
-        results[job_id] = replace(results[job_id], expire_at=seen.read_at - ago)
-    elif isinstance(store, SqlJobStore):
-        with store._engine.begin() as connection:
-            connection.execute(
-                update(results_table)
-                .where(results_table.c.job_id == job_id)
-                .values(expire_at=seen.read_at - ago)
-            )
+@pytest.mark.parametrize("store", FORGETFUL, indirect=True)
+def test_a_result_goes_when_it_has_expired(store: Store) -> None:
+    for number in range(4):
+        finish(store, a_running_job(store, f"j{number}"))
+    for number, ago in enumerate((timedelta(days=8), timedelta(minutes=1), -timedelta(minutes=1))):
+        expire(store, f"j{number}", ago)
+
+    assert store.purge_results(limit=10) == 2
+
+    assert [store.result(f"j{number}") is None for number in range(4)] == [True, True, False, False]
+    assert store.purge_results(limit=10) == 0
 
 
 @pytest.mark.parametrize("store", FORGETFUL, indirect=True)
-def test_a_result_goes_when_it_has_expired_and_the_record_a_week_later(store: Store) -> None:
+def test_no_more_results_go_at_once_than_asked_for(store: Store) -> None:
     for number in range(3):
         finish(store, a_running_job(store, f"j{number}"))
-    expire(store, "j0", timedelta(days=8))
-    expire(store, "j1", timedelta(minutes=1))
-    expire(store, "j2", -timedelta(minutes=1))
-
-    assert store.purge(limit=10) == 3
-
-    assert [store.get(f"j{number}") is None for number in range(3)] == [True, False, False]
-    assert [store.result(f"j{number}") is None for number in range(3)] == [True, True, False]
-    assert store.purge(limit=10) == 0
-
-
-@pytest.mark.parametrize("store", FORGETFUL, indirect=True)
-def test_no_more_goes_at_once_than_asked_for(store: Store) -> None:
-    for number in range(3):
-        seen = store.create(an_admitted_job(f"j{number}"))
-        failed = transitions.reject(seen.job, ErrorCode.CANCELLED, "No.")
-        store.commit(seen, failed)
         expire(store, f"j{number}", timedelta(days=8))
 
-    assert [store.purge(limit=2) for _ in range(3)] == [2, 1, 0]
-
-
-@pytest.mark.parametrize("store", FORGETFUL, indirect=True)
-def test_a_job_that_is_to_run_again_stays(store: Store) -> None:
-    done = finish(store, a_running_job(store))
-    store.commit(
-        done, JobChange(status=JobStatus.QUEUED, expire_at=done.read_at - timedelta(days=8))
-    )
-
-    assert store.purge(limit=10) == 0
-    claimed = claim_best(store)
-    assert claimed is not None
-    assert claimed.job.expire_at is None
-
-
-@pytest.mark.parametrize("store", FORGETFUL, indirect=True)
-def test_the_record_of_a_bundle_goes_a_week_after_it_has_expired(store: Store) -> None:
-    for bundle_id, status, days in (
-        ("over", JobStatus.COMPLETED, 8),
-        ("readable", JobStatus.COMPLETED, 1),
-        ("running", JobStatus.RUNNING, 8),
-    ):
-        seen = an_expanded_bundle(store, bundle_id)
-        expire_at = seen.read_at - timedelta(days=days)
-        store.commit_bundle(seen, BundleChange(status=status, expire_at=expire_at))
-
-    assert store.purge(limit=10) == 1
-    assert store.get_bundle("over") is None
-    assert read_bundle(store, "readable").bundle.expire_at is not None
-    assert read_bundle(store, "running").bundle.status is JobStatus.RUNNING
-
-
-@pytest.mark.parametrize("store", FORGETFUL, indirect=True)
-def test_without_a_retention_nothing_goes(store: Store) -> None:
-    finish(store, a_running_job(store))
-    assert store.purge(limit=10) == 0
-    assert store.result("j1") is not None
+    assert [store.purge_results(limit=2) for _ in range(3)] == [2, 1, 0]
 
 
 @pytest.mark.emulator
 @pytest.mark.parametrize("store", ["firestore"], indirect=True)
-def test_firestore_forgets_by_itself(store: Store) -> None:
-    done = finish(store, a_running_job(store))
-    store.commit(done, JobChange(expire_at=done.read_at - timedelta(days=8)))
-    assert store.purge(limit=10) == 0
-    assert store.get("j1") is not None
+def test_firestore_removes_results_by_itself(store: Store) -> None:
+    done = finish(store, a_running_job(store), expire_at=ADMITTED_AT)
+    assert done.job.status is JobStatus.COMPLETED
+    assert store.purge_results(limit=10) == 0
+    assert store.result("j1") is not None
+
+
+def test_records_are_found_a_week_after_they_expired_the_first_ones_first(store: Store) -> None:
+    for number, ago in enumerate((7.1, 9, 6.9, 8)):
+        reject(store, f"j{number}")
+        expire(store, f"j{number}", timedelta(days=ago))
+    reject(store, "kept")
+
+    assert store.outlived_jobs(limit=10) == ["j1", "j3", "j0"]
+    assert store.outlived_jobs(limit=2) == ["j1", "j3"]
+
+
+def test_a_job_that_is_to_run_again_is_not_forgotten(store: Store) -> None:
+    seen = reject(store, "j1")
+    expire(store, "j1", timedelta(days=8))
+    seen = read(store, "j1")
+    store.commit(seen, transitions.replay(seen.job, now=seen.read_at, ageing_seconds=3600))
+
+    assert store.outlived_jobs(limit=10) == []
+    with pytest.raises(Conflict):
+        store.forget(seen)
+    assert read(store, "j1").job.status is JobStatus.QUEUED
+
+
+def test_a_job_is_forgotten_with_a_result_that_is_still_there(store: Store) -> None:
+    finish(store, a_running_job(store))
+    seen = read(store, "j1")
+
+    store.forget(seen)
+
+    assert store.get("j1") is None
+    assert store.result("j1") is None
+    with pytest.raises(Conflict):
+        store.forget(seen)
+
+
+def test_bundles_are_found_a_week_after_they_expired(store: Store) -> None:
+    for bundle_id, days in (("readable", 6), ("over", 8), ("first", 9)):
+        seen = an_expanded_bundle(store, bundle_id)
+        store.commit_bundle(seen, BundleChange(status=JobStatus.COMPLETED))
+        expire_bundle(store, bundle_id, timedelta(days=days))
+    an_expanded_bundle(store, "kept")
+
+    assert store.outlived_bundles(limit=10) == ["first", "over"]
+    assert store.outlived_bundles(limit=1) == ["first"]
+
+
+def test_a_bundle_is_forgotten_as_it_was_read_or_not_at_all(store: Store) -> None:
+    seen = an_expanded_bundle(store)
+    after = store.commit_bundle(seen, BundleChange(progress=0.5))
+
+    with pytest.raises(Conflict):
+        store.forget_bundle(seen)
+    store.forget_bundle(after)
+
+    assert store.get_bundle("b1") is None
+    assert len(store.chunk_jobs("b1")) == 3
+    with pytest.raises(Conflict):
+        store.forget_bundle(after)
+
+
+def test_without_a_retention_nothing_is_found(store: Store) -> None:
+    finish(store, a_running_job(store))
+    seen = an_expanded_bundle(store)
+    store.commit_bundle(seen, BundleChange(status=JobStatus.COMPLETED))
+
+    assert store.purge_results(limit=10) == 0
+    assert store.outlived_jobs(limit=10) == []
+    assert store.outlived_bundles(limit=10) == []
+
+
+def reject(store: Store, job_id: str) -> Snapshot:
+    """A job that has ended without a result."""
+    seen = store.create(an_admitted_job(job_id))
+    return store.commit(seen, transitions.reject(seen.job, ErrorCode.CANCELLED, "No."))

@@ -124,6 +124,9 @@ class MemoryArtifacts:
         if self.files.pop(artifact.uri, None) is None:
             raise FileNotFoundError(artifact.uri)
 
+    def discard(self, *_: object) -> int:
+        raise AssertionError("nothing here has a retention")
+
 
 @dataclass
 class Control:

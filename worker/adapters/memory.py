@@ -2,7 +2,7 @@
 
 import copy
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -14,7 +14,7 @@ from worker.jobs.errors import Conflict, JobExists, RecordRefused
 from worker.jobs.job import Job, JobChange, ResultRecord, Snapshot, is_job_id
 from worker.jobs.lease import ServerTime
 from worker.jobs.outcomes import leaves_none, require_outcome
-from worker.jobs.retention import RECORD_OUTLIVES, with_expiry
+from worker.jobs.retention import expiry_of_result, is_over, with_expiry
 from worker.jobs.states import JobStatus
 from worker.ports import Clock, Page, Pause, Wanted
 
@@ -78,7 +78,7 @@ class MemoryJobStore(MemoryOverview, MemoryBundles):
             change = with_expiry(seen, change, self._retention)
             if result is not None:
                 stored = replace(
-                    copy.deepcopy(result), expire_at=change.get("expire_at", result.expire_at)
+                    copy.deepcopy(result), expire_at=expiry_of_result(seen.job, change, result)
                 )
                 if isinstance(stored.created_at, ServerTime):
                     stored = replace(stored, created_at=self._clock.now())
@@ -109,27 +109,32 @@ class MemoryJobStore(MemoryOverview, MemoryBundles):
             cursor=page[limit - 1][0].encode() if more else None,
         )
 
-    def purge(self, *, limit: int) -> int:
+    def purge_results(self, *, limit: int) -> int:
         now = self._clock.now()
         with self._lock:
-            results = [
+            expired = [
                 job_id
                 for job_id, result in self._results.items()
                 if result.expire_at is not None and result.expire_at < now
             ][:limit]
-            jobs = [
-                job.job_id
-                for job in self._every_job()
-                if job.status.is_final
-                and job.expire_at is not None
-                and job.expire_at < now - RECORD_OUTLIVES
-            ][:limit]
-            for job_id in results:
+            for job_id in expired:
                 del self._results[job_id]
-            for job_id in jobs:
-                del self._records[job_id]
-            bundles = self._purge_bundles(now - RECORD_OUTLIVES, limit)
-        return len(results) + len(jobs) + bundles
+        return len(expired)
+
+    def outlived_jobs(self, *, limit: int) -> Sequence[str]:
+        with self._lock:
+            seen = [self._snapshot(record) for record in self._records.values()]
+        over = [(one.job.expire_at, one.job.job_id) for one in seen if is_over(one)]
+        return [job_id for _, job_id in sorted(over)][:limit]
+
+    def forget(self, seen: Snapshot) -> None:
+        job_id = seen.job.job_id
+        with self._lock:
+            record = self._records.get(job_id)
+            if record is None or record.revision != seen.version:
+                raise Conflict(job_id)
+            del self._records[job_id]
+            self._results.pop(job_id, None)
 
     def pause(self) -> Pause:
         with self._lock:

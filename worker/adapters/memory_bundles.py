@@ -5,7 +5,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from worker.adapters.cursor import Cursor
 from worker.jobs.bundle import (
@@ -20,7 +20,7 @@ from worker.jobs.chunks import ChunkTally, start_of, tally
 from worker.jobs.errors import BundleExists, Conflict, RecordRefused
 from worker.jobs.job import Job
 from worker.jobs.lanes import OWN_LANES
-from worker.jobs.retention import bundle_with_expiry
+from worker.jobs.retention import bundle_with_expiry, is_over
 from worker.jobs.states import JobStatus
 from worker.ports import BundlePage, Clock
 
@@ -40,19 +40,6 @@ class MemoryBundles(ABC):
 
     def __init__(self) -> None:
         self._bundles: dict[str, _Record] = {}
-
-    def _purge_bundles(self, before: datetime, limit: int) -> int:
-        """Remove ended bundles that expired before this; the caller has the lock."""
-        over = [
-            bundle_id
-            for bundle_id, record in self._bundles.items()
-            if record.bundle.status.is_final
-            and record.bundle.expire_at is not None
-            and record.bundle.expire_at < before
-        ][:limit]
-        for bundle_id in over:
-            del self._bundles[bundle_id]
-        return len(over)
 
     @abstractmethod
     def _every_job(self) -> list[Job]:
@@ -97,6 +84,14 @@ class MemoryBundles(ABC):
             record.revision += 1
             return self._seen(record)
 
+    def forget_bundle(self, seen: BundleSnapshot) -> None:
+        bundle_id = seen.bundle.bundle_id
+        with self._lock:
+            record = self._bundles.get(bundle_id)
+            if record is None or record.revision != seen.version:
+                raise Conflict(bundle_id)
+            del self._bundles[bundle_id]
+
     def bundles_of(self, user_id: str, *, limit: int, cursor: str | None = None) -> BundlePage:
         behind = Cursor.decode(cursor) if cursor else None
         listed = [
@@ -136,6 +131,12 @@ class MemoryBundles(ABC):
     def running_bundles(self, *, limit: int, after: str = "") -> Sequence[str]:
         running = self._those(lambda bundle: bundle.status is JobStatus.RUNNING)
         return sorted(bundle.bundle_id for bundle in running if bundle.bundle_id > after)[:limit]
+
+    def outlived_bundles(self, *, limit: int) -> Sequence[str]:
+        with self._lock:
+            seen = [self._seen(record) for record in self._bundles.values()]
+        over = [(one.bundle.expire_at, one.bundle.bundle_id) for one in seen if is_over(one)]
+        return [bundle_id for _, bundle_id in sorted(over)][:limit]
 
     def open_bundles_of(self, user_id: str) -> int:
         return len(

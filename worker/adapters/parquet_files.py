@@ -1,6 +1,9 @@
 """Artifacts in a directory: complete series as Parquet files, named by their key."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import IO
 from urllib.parse import unquote, urlsplit
@@ -40,12 +43,39 @@ class ParquetFiles:
         """Delete the Parquet file. Raises ``FileNotFoundError`` when it is gone."""
         self._path(artifact).unlink()
 
+    def discard(self, owner: str, is_meant: Callable[[str], bool], before: datetime) -> int:
+        """Delete what was written below ``owner`` before a moment, and folders left empty by it.
+
+        ``is_meant`` is given paths below ``owner``. Files that a writer left half-made are among
+        them, under names of their own. How many files were deleted.
+        """
+        if not parquet_table.is_key(owner):
+            return 0
+        root, count = self._directory / owner, 0
+        for folder, _, names in os.walk(root, topdown=False):
+            for name in names:
+                path = Path(folder, name)
+                if is_meant(path.relative_to(root).as_posix()):
+                    count += _unlinked(path, before)
+            with suppress(OSError):
+                Path(folder).rmdir()
+        return count
+
     def _path(self, artifact: Artifact) -> Path:
         location = urlsplit(artifact.uri)
         path = Path(unquote(location.path)).resolve()
         if location.scheme != "file" or not path.is_relative_to(self._directory.resolve()):
             raise FileNotFoundError(f"{artifact.uri} lies in another artifact store")
         return path
+
+
+def _unlinked(path: Path, before: datetime) -> int:
+    """1 if the file was there, old enough, and is deleted now."""
+    with suppress(FileNotFoundError):
+        if path.stat().st_mtime < before.timestamp():
+            path.unlink()
+            return 1
+    return 0
 
 
 def _pieces(file: IO[bytes]) -> Iterator[bytes]:

@@ -27,13 +27,18 @@ class ParquetTable:
         return hashlib.sha256(self.content).hexdigest()
 
 
+def is_key(text: str) -> bool:
+    """Whether an artifact may bear this key, or lie below it."""
+    return bool(_KEY.fullmatch(text))
+
+
 def path_of(key: str) -> str:
     """The relative path of an artifact's file.
 
     Raises:
         ValueError: a key that is no plain relative path.
     """
-    if not _KEY.fullmatch(key):
+    if not is_key(key):
         raise ValueError(f"{key!r} cannot name an artifact")
     return f"{key}.parquet"
 

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 
 import engine
+from worker.bootstrap.policies import retention
 from worker.bootstrap.services import Services
 from worker.services.sweep.aftermath import Aftermath
 from worker.services.sweep.bundles import RunningBundles, UnexpandedBundles
@@ -39,7 +40,9 @@ def build_sweep(services: Services) -> Sweep:
                 max_workers=settings.max_workers,
                 paused=services.kill_switch.is_on,
             ),
-            Expired(store),
+            Expired(
+                store, services.artifacts, services.clock, keeps_all=retention(settings) is None
+            ),
         ],
         services.clock,
     )

@@ -1,16 +1,17 @@
-"""How long an ended job, its result and an ended bundle are kept."""
+"""How long an ended job, its result, an ended bundle and their artifacts are kept."""
 
 from datetime import datetime, timedelta
 
-from worker.jobs.bundle import BundleChange
-from worker.jobs.job import JobChange, Snapshot
+from worker.jobs.bundle import Bundle, BundleChange, BundleSnapshot
+from worker.jobs.errors import IllegalTransition
+from worker.jobs.job import Job, JobChange, ResultRecord, Snapshot
 from worker.jobs.states import JobStatus
 
-#: A chunk job is kept at least so long: its bundle needs it until the last of the others has ended.
-CHUNK_RETENTION = timedelta(days=30)
+#: A chunk job goes with its bundle. If that is gone, it is kept so much longer than other jobs.
+CHUNK_OUTLIVES = timedelta(days=30)
 
-#: A record without its result is kept so much longer, as artifacts are: whoever asks hears that the
-#: result has expired, not that there never was one.
+#: A record is kept so much longer than its result, and artifacts as long as the record: a request
+#: for the result is answered "expired" meanwhile, not "unknown".
 RECORD_OUTLIVES = timedelta(days=7)
 
 
@@ -21,17 +22,55 @@ def with_expiry(seen: Snapshot, change: JobChange, retention: timedelta | None) 
     days do not notice.
     """
     if retention is not None and seen.job.is_chunk:
-        retention = max(retention, CHUNK_RETENTION)
+        retention += CHUNK_OUTLIVES
     expire_at = _expiry(change.get("status"), seen.read_at, retention)
     return change if expire_at is None else change | JobChange(expire_at=expire_at)
+
+
+def expiry_of_result(job: Job, change: JobChange, result: ResultRecord) -> datetime | None:
+    """When the result that is written with ``change`` expires: with its job.
+
+    A chunk job's result never expires by itself: its bundle refers to the artifacts in it.
+    """
+    if job.is_chunk:
+        return None
+    return change.get("expire_at") or result.expire_at
 
 
 def bundle_with_expiry(
     change: BundleChange, read_at: datetime, retention: timedelta | None
 ) -> BundleChange:
-    """The same for a bundle."""
+    """``change``, and if it ends the bundle the moment after which its record may be gone."""
     expire_at = _expiry(change.get("status"), read_at, retention)
     return change if expire_at is None else change | BundleChange(expire_at=expire_at)
+
+
+def end_of_record(seen: Snapshot | BundleSnapshot) -> datetime | None:
+    """Until when the record of an ended job or bundle is kept; ``None`` for ever.
+
+    It and its artifacts may be removed once that is over: by then nothing refers to them.
+    """
+    record: Job | Bundle = seen.job if isinstance(seen, Snapshot) else seen.bundle
+    if record.expire_at is None or not record.status.is_final:
+        return None
+    return record.expire_at + RECORD_OUTLIVES
+
+
+def is_over(seen: Snapshot | BundleSnapshot) -> bool:
+    """Whether the time of the record has passed on the store's clock."""
+    end = end_of_record(seen)
+    return end is not None and end < seen.read_at
+
+
+def keep_longer(seen: Snapshot) -> JobChange:
+    """Put off the end of a chunk job whose bundle is still there.
+
+    Raises:
+        IllegalTransition: its time is not over.
+    """
+    if not is_over(seen):
+        raise IllegalTransition(f"job {seen.job.job_id} is still kept")
+    return JobChange(expire_at=seen.read_at + CHUNK_OUTLIVES)
 
 
 def _expiry(

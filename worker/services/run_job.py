@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import engine
 from worker import logs
 from worker.jobs import transitions
+from worker.jobs.artifact_keys import folder_of_attempt
 from worker.jobs.errors import ErrorCode, JobFailure, LeaseLost, StoreUnavailable
 from worker.jobs.job import Job, JobChange, ResultRecord, Snapshot
 from worker.jobs.states import JobStatus
@@ -154,7 +155,7 @@ class Runner:
         )
         document = build_result_document(job.job_id, result.to_outline(), job.enum_style)
         artifacts = {
-            name: self._artifacts.put(f"{job.job_id}/{job.attempt}/{name}", columns)
+            name: self._artifacts.put(f"{folder_of_attempt(job)}/{name}", columns)
             for name, columns in document.complete.items()
         }
         return Outcome(

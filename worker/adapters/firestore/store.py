@@ -26,6 +26,7 @@ from worker.adapters.firestore.documents import (
 from worker.adapters.firestore.encoding import PlainDataBatch
 from worker.adapters.firestore.errors import committing, encoding, reading
 from worker.adapters.firestore.overview import FirestoreOverview
+from worker.adapters.firestore.purging import FirestorePurging
 from worker.adapters.firestore.reading import read_job, utc
 from worker.adapters.firestore.retries import READ_RETRY, RPC_SECONDS, UNDECODABLE
 from worker.adapters.firestore.switches import FirestoreSwitches
@@ -34,7 +35,7 @@ from worker.jobs.changes import changed
 from worker.jobs.errors import Conflict, JobExists, RecordRefused, StoreUnavailable
 from worker.jobs.job import Job, JobChange, ResultRecord, Snapshot, is_job_id
 from worker.jobs.outcomes import leaves_none, require_outcome
-from worker.jobs.retention import with_expiry
+from worker.jobs.retention import expiry_of_result, with_expiry
 from worker.jobs.states import JobStatus
 from worker.ports import Page, Wanted
 
@@ -78,7 +79,7 @@ class _Written:
     server_time: datetime
 
 
-class FirestoreJobStore(FirestoreOverview, FirestoreSwitches, FirestoreBundles):
+class FirestoreJobStore(FirestoreOverview, FirestoreSwitches, FirestorePurging, FirestoreBundles):
     """``project`` and ``database`` as Google names them; credentials are the environment's."""
 
     def __init__(
@@ -143,7 +144,7 @@ class FirestoreJobStore(FirestoreOverview, FirestoreSwitches, FirestoreBundles):
         require_outcome(seen.job, change, result)
         change = with_expiry(seen, change, self._retention)
         if result is not None:
-            result = replace(result, expire_at=change.get("expire_at", result.expire_at))
+            result = replace(result, expire_at=expiry_of_result(seen.job, change, result))
         batch = PlainDataBatch(self._client)
         with encoding(job_id):
             batch.update(
@@ -185,10 +186,6 @@ class FirestoreJobStore(FirestoreOverview, FirestoreSwitches, FirestoreBundles):
         more = len(listed) > limit
         page = self._read_all([found.id for found in listed[:limit]])
         return Page(jobs=page, cursor=_cursor(listed[limit - 1]) if more else None)
-
-    def purge(self, *, limit: int) -> int:  # noqa: ARG002 - the port's
-        """Firestore forgets by itself, by the time-to-live policies on ``expireAt``."""
-        return 0
 
     def ping(self) -> None:
         with reading():

@@ -1,7 +1,9 @@
 """Artifacts in a bucket: complete series as Parquet objects, named by their key."""
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 from worker.adapters import parquet_table
@@ -40,6 +42,22 @@ class GcsArtifacts:
     def remove(self, artifact: Artifact) -> None:
         """Delete the Parquet file. Raises ``FileNotFoundError`` when it is gone."""
         self._bucket.remove(self._found(artifact))
+
+    def discard(self, owner: str, is_meant: Callable[[str], bool], before: datetime) -> int:
+        """Delete what was written below ``owner`` before a moment.
+
+        ``is_meant`` is given paths below ``owner``. How many objects were deleted.
+        """
+        if not parquet_table.is_key(owner):
+            return 0
+        folder, count = f"{owner}/", 0
+        for path, found in self._bucket.objects(folder):
+            if is_meant(path.removeprefix(folder)) and found.time_created < before:
+                # Replaced or deleted by others since it was listed: not the one that is meant.
+                with suppress(FileNotFoundError):
+                    self._bucket.remove(found)
+                    count += 1
+        return count
 
     def _found(self, artifact: Artifact) -> Any:
         path = self._bucket.path(artifact.uri)

@@ -26,7 +26,7 @@ from worker.jobs.errors import JobExists, RecordRefused, StoreError
 from worker.jobs.job import Job, JobChange, ResultRecord, Snapshot, is_job_id
 from worker.jobs.lease import ServerTime
 from worker.jobs.outcomes import require_outcome
-from worker.jobs.retention import with_expiry
+from worker.jobs.retention import expiry_of_result, with_expiry
 from worker.ports import Page, Wanted
 
 
@@ -108,7 +108,7 @@ class SqlJobStore(SqlOverview, SqlSwitches, SqlBundles, SqlPurging):
         write = self._write(seen, change)
         row = None
         if result is not None:
-            expire_at = write.change.get("expire_at") or result.expire_at
+            expire_at = expiry_of_result(seen.job, write.change, result)
             row = result_row(result, write.clock) | {"expire_at": expire_at}
         return write.done(self._driver.all_if_first(write.statements(row)))
 

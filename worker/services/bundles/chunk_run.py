@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import engine
 from engine.sweeps.overrides import overridden
+from worker.jobs.artifact_keys import folder_of_attempt
 from worker.jobs.bundle import VARIANT_ROWS, Bundle
 from worker.jobs.chunks import Chunk, chunk_of
 from worker.jobs.errors import ErrorCode, JobFailure, StoreUnavailable
@@ -85,7 +86,7 @@ class ChunkRun:
             if not told.should_stop():
                 self._run_group(work, group)
         failure = work.settle()
-        key = f"{job.job_id}/{job.attempt}"
+        key = folder_of_attempt(job)
         rows = self._artifacts.put(f"{key}/{VARIANT_ROWS}", work.rows.columns())
         kept = self._keep(work, key) if failure is None else {}
         return _end(job, chunk, work.rows, {VARIANT_ROWS: rows, **kept})

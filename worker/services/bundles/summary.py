@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.digest import SUMMARY_METRICS
+from worker.jobs.artifact_keys import key_of_bundle
 from worker.jobs.bundle import VARIANT_ROWS, Bundle, KeepResults
 from worker.jobs.chunks import Chunk
 from worker.jobs.errors import ErrorCode, JobFailure
@@ -90,7 +91,7 @@ def merge(
 
 
 def _store(artifacts: ArtifactStore, bundle: Bundle, name: str, table: Any) -> Artifact:
-    key = f"{bundle.bundle_id}/{name}-{fingerprint(table)}"
+    key = key_of_bundle(bundle.bundle_id, f"{name}-{fingerprint(table)}")
     return artifacts.put(key, plain_columns(table))
 
 

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, overload
 
+from worker.jobs.artifact_keys import key_of_bundle
 from worker.jobs.bundle import Bundle
 from worker.jobs.job import Artifact
 from worker.jobs.variants import VariantSource
@@ -24,7 +25,8 @@ def store_variants(
     hasher = hashlib.sha256()
     for row in rows:
         hasher.update(row.encode() + b"\n")
-    return artifacts.put(f"{bundle_id}/{NAME}-{hasher.hexdigest()[:16]}", {NAME: rows})
+    key = key_of_bundle(bundle_id, f"{NAME}-{hasher.hexdigest()[:16]}")
+    return artifacts.put(key, {NAME: rows})
 
 
 def variants_of(bundle: Bundle, artifacts: ArtifactStore) -> VariantSource:
