@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.cloud import firestore
+from google.cloud.firestore import FieldFilter, Query
 
 from tests.support.bundles import (
     a_bundle,
@@ -99,6 +101,7 @@ def test_every_question_about_the_queue_has_a_declared_index(
     store.active_of("ann")
     store.bars_of("ann", ADMITTED_AT)
     store.fleet(timedelta(minutes=5))
+    store.outlived_jobs(limit=5)
     store.pause()
 
     needed = used(firestore_emulator, firestore_project)
@@ -126,6 +129,7 @@ def test_every_question_about_bundles_has_a_declared_index(
     store.unexpanded_bundles(limit=5, after="b1")
     store.running_bundles(limit=5, after="a")
     store.open_bundles_of("ann")
+    store.outlived_bundles(limit=5)
     store.bundles_of("ann", limit=1, cursor=store.bundles_of("ann", limit=1).cursor)
     store.waiting_users(limit=5)
     store.waiting_of("ann", limit=5)
@@ -136,6 +140,36 @@ def test_every_question_about_bundles_has_a_declared_index(
 
     assert {collection for collection, *_ in needed} == {"backtestJobs", "backtestBundles"}
     assert needed - declared() == set()
+
+
+@pytest.mark.parametrize(
+    ("collection", "field"),
+    [
+        ("backtestJobs", "submittedAt"),
+        ("backtestBundles", "submittedAt"),
+        ("backtestResults", "createdAt"),
+    ],
+)
+def test_what_clients_list_of_their_own_newest_first_has_a_declared_index(
+    firestore_emulator: FirestoreEmulator,
+    firestore_project: str,
+    firestore_store: FirestoreJobStore,
+    collection: str,
+    field: str,
+) -> None:
+    """The rules let a client list documents by its own ``userId``."""
+    finish(firestore_store, a_running_job(firestore_store))
+    an_expanded_bundle(firestore_store)
+    client = firestore.Client(project=firestore_project)
+    own = client.collection(collection).where(filter=FieldFilter("userId", "==", "ann"))
+    own.order_by(field, direction=Query.DESCENDING).limit(20).get()
+    client.close()  # type: ignore[no-untyped-call]  # Google's
+
+    needed = used(firestore_emulator, firestore_project)
+
+    wanted = (collection, frozenset({("userId", "ASCENDING")}), (field, "DESCENDING"))
+    assert wanted in needed
+    assert wanted in declared()
 
 
 @pytest.mark.parametrize(

@@ -191,6 +191,19 @@ def test_every_question_about_bundles_walks_an_index(
     assert "SCAN backtest_bundles" not in plan.replace("SCAN backtest_bundles USING", "")
 
 
+@pytest.mark.parametrize(
+    ("ask", "index"),
+    [
+        (lambda store: store.outlived_jobs(limit=100), "backtest_jobs_expiring"),
+        (lambda store: store.outlived_bundles(limit=100), "backtest_bundles_expiring"),
+    ],
+)
+def test_what_has_expired_is_found_by_its_index(
+    planned: Planned, ask: Callable[[SqlJobStore], object], index: str
+) -> None:
+    assert index in planned.plans_of(ask)
+
+
 def test_a_bundle_is_written_by_its_key(planned: Planned) -> None:
     seen = planned.store.get_bundle("b00001")
     assert seen is not None
