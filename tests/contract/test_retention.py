@@ -11,7 +11,7 @@ from tests.support.bundles import (
     finish_chunk,
     read_bundle,
 )
-from tests.support.ended import expire, expire_bundle
+from tests.support.ended import expire, expire_bundle, reject
 from tests.support.jobs import (
     ADMITTED_AT,
     WANTED,
@@ -23,7 +23,6 @@ from tests.support.jobs import (
 from worker.jobs import transitions
 from worker.jobs.bundle import BundleChange
 from worker.jobs.errors import Conflict, ErrorCode
-from worker.jobs.job import Snapshot
 from worker.jobs.lease import SERVER_TIME
 from worker.jobs.retention import CHUNK_OUTLIVES
 from worker.jobs.states import JobStatus
@@ -203,9 +202,3 @@ def test_without_a_retention_nothing_is_found(store: Store) -> None:
     assert store.purge_results(limit=10) == 0
     assert store.outlived_jobs(limit=10) == []
     assert store.outlived_bundles(limit=10) == []
-
-
-def reject(store: Store, job_id: str) -> Snapshot:
-    """A job that has ended without a result."""
-    seen = store.create(an_admitted_job(job_id))
-    return store.commit(seen, transitions.reject(seen.job, ErrorCode.CANCELLED, "No."))

@@ -8,12 +8,19 @@ from typing import Any
 import pytest
 from google.cloud.firestore_v1.services.firestore import FirestoreClient
 
+import engine
 from deploy import costs
+from tests.support.bundles import an_expanded_bundle, claim_chunk
+from tests.support.ended import JUST_OVER, expire, reject
 from tests.support.pollers import CONFIG
+from tests.support.stack import eventually
 from worker.bootstrap import Services, Worker, build_services, build_sweep, build_worker
 from worker.entrypoints.fleet_metrics import FleetMetrics
+from worker.jobs import transitions
+from worker.jobs.bundle import Bundle
 from worker.jobs.job import Job
 from worker.jobs.states import JobStatus
+from worker.services.bundles import telling as bundle_telling
 from worker.services.lease_keeper import PROGRESS_SECONDS
 from worker.settings import load_settings
 
@@ -44,10 +51,13 @@ def bill(monkeypatch: pytest.MonkeyPatch) -> Bill:
     def counting(call: Callable[..., Any]) -> Callable[..., Iterator[Any]]:
         def answers(self: FirestoreClient, request: Any, **options: Any) -> Iterator[Any]:
             documents = 0
-            for answer in call(self, request=request, **options):
-                documents += 1
-                yield answer
-            bill.reads += max(1, documents)
+            try:
+                for answer in call(self, request=request, **options):
+                    documents += 1
+                    yield answer
+            finally:
+                # Who asks for one document does not listen to the end.
+                bill.reads += max(1, documents)
 
         return answers
 
@@ -67,6 +77,7 @@ def services(firestore_project: str, tmp_path: Path) -> Iterator[Services]:
             max_queued_per_user=100,
             max_running_per_user=20,
             max_bars_per_day=10**9,
+            retention_days=30,
         )
     )
     yield services
@@ -107,6 +118,59 @@ def test_a_running_job_tells_its_progress_as_often_as_it_is_charged_for() -> Non
     assert costs.PROGRESS_SECONDS == PROGRESS_SECONDS
 
 
+def test_a_running_bundle_tells_its_progress_in_its_document(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clients listen to it."""
+    monkeypatch.setattr(bundle_telling, "SECONDS", 0.01)
+    grid = {"startingCapital": [1_000, 2_000, 3_000, 4_000]}
+    services.store.create_bundle(
+        Bundle(bundle_id="b1", user_id="ann", base_config=CONFIG, parameter_grid=grid)
+    )
+    services.bundle_arrivals.announce("b1")
+    worker = build_worker(services)
+    worker.warm_up.done.set()
+    seen: list[float] = []
+
+    def rows_when_told(*given: Any, on_progress: Any, **options: Any) -> Iterator[Any]:
+        """The engine, which stays at a half until the bundle's document says so."""
+        on_progress(0.5)
+        eventually(lambda: told() > 0, "the bundle tells its progress")
+        seen.append(told())
+        yield from engine.sweep_rows(*given, on_progress=on_progress, **options)
+
+    def told() -> float:
+        bundle = services.store.get_bundle("b1")
+        assert bundle is not None
+        return bundle.bundle.progress
+
+    monkeypatch.setattr(worker.drain._runner._chunks, "_sweep_rows", rows_when_told)
+
+    assert worker.drain.drain(services.clock.monotonic()) == 1
+
+    assert 0 < seen[0] < 1
+    ended = services.store.get_bundle("b1")
+    assert ended is not None
+    assert (ended.bundle.status, ended.bundle.progress) == (JobStatus.COMPLETED, 1.0)
+
+
+def test_telling_a_bundles_progress_costs_a_write_and_five_reads(
+    services: Services, bill: Bill
+) -> None:
+    store = services.store
+    an_expanded_bundle(store)
+    running = claim_chunk(store)
+    job, lease = running.job, running.job.lease
+    assert lease is not None
+    store.commit(running, transitions.beat(job, job.hold(), lease=lease, progress=0.5))
+    bill.clear()
+
+    services.bundle_progress.tell("b1")
+    assert (bill.reads, bill.writes) == (5, 1)
+    services.bundle_progress.tell("b1")
+    assert (bill.reads, bill.writes) == (10, 1), "what has not changed is not written"
+
+
 def test_a_sweep_of_an_installation_at_rest(services: Services, bill: Bill) -> None:
     sweep = build_sweep(services)
     sweep.run()
@@ -118,3 +182,21 @@ def test_a_sweep_of_an_installation_at_rest(services: Services, bill: Bill) -> N
     assert bill.writes == 0
     assert bill.reads <= costs.READS_PER_SWEEP
     assert bill.reads > costs.READS_PER_SWEEP * 0.6
+
+
+def test_what_the_end_of_a_jobs_retention_costs(services: Services, bill: Bill) -> None:
+    sweep = build_sweep(services)
+    sweep.run()
+    bill.clear()
+    sweep.run()
+    at_rest, jobs = bill.reads, 4
+    for number in range(jobs):
+        reject(services.store, f"j{number}")
+        expire(services.store, f"j{number}", JUST_OVER)
+    bill.clear()
+
+    assert sweep.run().done["purged"] == jobs
+
+    deleted_by_policy = 1
+    assert bill.writes == (costs.DELETES_PER_JOB - deleted_by_policy) * jobs
+    assert bill.reads == at_rest + costs.READS_TO_FORGET * jobs - 1, "one query found something"

@@ -6,17 +6,25 @@ from datetime import timedelta
 from sqlalchemy import update
 
 from tests.support.bundles import read_bundle
-from tests.support.jobs import read
+from tests.support.jobs import an_admitted_job, read
 from worker.adapters.memory import MemoryJobStore
 from worker.adapters.sql import SqlJobStore
 from worker.adapters.sql.tables import results as results_table
+from worker.jobs import transitions
 from worker.jobs.bundle import BundleChange
-from worker.jobs.job import JobChange
+from worker.jobs.errors import ErrorCode
+from worker.jobs.job import JobChange, Snapshot
 from worker.jobs.retention import RECORD_OUTLIVES
 from worker.ports import Store
 
 #: As long ago as an artifact that was written a moment ago can at most be said to have expired.
 JUST_OVER = RECORD_OUTLIVES
+
+
+def reject(store: Store, job_id: str) -> Snapshot:
+    """A job that has ended without a result."""
+    seen = store.create(an_admitted_job(job_id))
+    return store.commit(seen, transitions.reject(seen.job, ErrorCode.CANCELLED, "No."))
 
 
 def expire(store: Store, job_id: str, ago: timedelta) -> None:

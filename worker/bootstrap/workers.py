@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import engine
 from worker.bootstrap.adapters import build_bell
@@ -14,6 +15,7 @@ from worker.bootstrap.services import Services
 from worker.bootstrap.sweeping import build_local_sweep
 from worker.services.backtesting import Backtesting, EngineCalls
 from worker.services.bundles.chunk_run import ChunkRun
+from worker.services.bundles.telling import BundleTelling
 from worker.services.claiming import Claiming, LeaseOffice
 from worker.services.draining import Bell, Drain, LocalDrain
 from worker.services.replaying import Recomputing
@@ -131,8 +133,17 @@ def new_worker_id() -> str:
 
 def _chunk_run(services: Services, backtesting: Backtesting, *, polls: bool) -> ChunkRun:
     """Who runs chunks of bundles."""
-    threads = sweep_threads(services.settings, polls=polls)
-    return ChunkRun(services.store, backtesting, services.artifacts, threads=threads)
+    run = partial(
+        ChunkRun,
+        services.store,
+        backtesting,
+        services.artifacts,
+        threads=sweep_threads(services.settings, polls=polls),
+    )
+    if services.settings.store.startswith("firestore://"):
+        # Clients listen to the documents there. Elsewhere they ask the API, which counts itself.
+        return run(telling=BundleTelling(services.bundle_progress).during)
+    return run()
 
 
 def _claiming(services: Services, worker_id: str) -> Claiming:

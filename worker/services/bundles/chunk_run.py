@@ -5,7 +5,8 @@ engine's sweep, and each fails alone.
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -62,13 +63,17 @@ class ChunkRun:
         *,
         sweep_rows: SweepRows = engine.sweep_rows,
         threads: int | None = None,
+        telling: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext(),
     ) -> None:
-        """``threads`` that a sweep uses, ``None`` for one a processor."""
+        """``threads`` that a sweep uses, ``None`` for one a processor. ``telling`` surrounds a run
+        and is given the id of its bundle.
+        """
         self._bundles = bundles
         self._backtesting = backtesting
         self._artifacts = artifacts
         self._sweep_rows = sweep_rows
         self._threads = threads
+        self._telling = telling
 
     def run(self, job: Job, told: Told) -> Outcome:
         """Run the variants of a chunk job and store their rows.
@@ -81,6 +86,10 @@ class ChunkRun:
             JobFailure: there is nothing to run.
         """
         bundle, chunk = self._read(job)
+        with self._telling(bundle.bundle_id):
+            return self._run(job, bundle, chunk, told)
+
+    def _run(self, job: Job, bundle: Bundle, chunk: Chunk, told: Told) -> Outcome:
         work = ChunkWork(bundle, chunk, variants_of(bundle, self._artifacts), told)
         for group in grouped(bundle.base_config, work.variants, chunk):
             if not told.should_stop():

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from worker.jobs import bundle_transitions
 from worker.jobs.bundle import Bundle, BundleOutline, BundleSnapshot
+from worker.jobs.chunks import ChunkTally
 from worker.jobs.errors import Conflict, StoreUnavailable
 from worker.jobs.job import Job
 from worker.jobs.states import JobStatus
@@ -41,6 +42,27 @@ class BundleProgress:
         tally = self._store.chunk_tally(bundle_id)
         if not tally.unfinished:
             return self._finalising.finalise(bundle_id)
+        return self._advance(seen, tally)
+
+    def tell(self, bundle_id: str) -> int:
+        """Write what a running bundle has come to, never its end; how many chunk jobs of it run.
+
+        Raises:
+            StoreUnavailable: nothing was written, or nobody knows.
+        """
+        seen = self._store.get_bundle(bundle_id)
+        if seen is None or seen.bundle.status is not JobStatus.RUNNING:
+            return 0
+        tally = self._store.chunk_tally(bundle_id)
+        if tally.unfinished:
+            self._advance(seen, tally)
+        return tally.running
+
+    def running(self, bundle_id: str) -> int:
+        """How many chunk jobs of a bundle run."""
+        return self._store.chunk_tally(bundle_id).running
+
+    def _advance(self, seen: BundleSnapshot, tally: ChunkTally) -> BundleSnapshot:
         change = bundle_transitions.advance(seen.bundle, tally)
         if change is None:
             return seen
