@@ -2,9 +2,9 @@
 
 usage: python3 deploy/costs.py [--jobs 100000] [--seconds 2] [--pollers 0] … [--json]
 
-The prices are in prices.json beside this file; how often a job makes Firestore read and write was
-counted, and a test counts it again. Traffic to the internet, alerts and builds are left out.
-Standard library only.
+The prices are in prices.json beside this file, which also names those that are to be checked. How
+often a job makes Firestore read and write was counted, and a test counts it again. Alert policies
+and metrics are those beside this file. Traffic to the internet is left out. Standard library only.
 """
 
 import argparse
@@ -14,18 +14,28 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-PRICES = Path(__file__).with_name("prices.json")
+HERE = Path(__file__).parent
+PRICES = HERE / "prices.json"
 DAYS = 30
 HOURS = 24 * DAYS
 SECONDS = 3600 * HOURS
 #: Documents that one job makes Firestore write: created, admitted, claimed, ended, the result.
 WRITES_PER_JOB = 5
 #: Documents and counts that admitting, claiming and ending a job take, with quotas on.
-READS_PER_JOB = 16
+READS_PER_JOB = 18
 #: What the user's listener is sent: the job in each of its states, and the result.
 READS_OF_A_LISTENER = 5
 #: A sweep of an installation at rest, with the fleet's figures; indexes are read in thousands.
 READS_PER_SWEEP = 26
+#: What a job costs when its retention is over: it is found and read again, and its result, the job
+#: and whatever is left of the result are deleted.
+READS_TO_FORGET = 2
+DELETES_PER_JOB = 3
+#: Records and artifacts are kept so many days longer than results, deleted objects as long again.
+OUTLIVE_DAYS = 7
+SOFT_DELETE_DAYS = 7
+#: Copies of the database that are there at a time.
+COPIES = 7
 SWEEPS_A_DAY = 24 * 60
 #: A running job tells its progress so often at most: a write, and a read of the user's listener.
 PROGRESS_SECONDS = 1.0
@@ -36,27 +46,61 @@ ADMISSION_SECONDS = 0.15
 START_SECONDS = 3.0
 #: Log lines of one job, JSON and all.
 LOG_KIB_PER_JOB = 3.0
+#: Of one sweep: the fleet's figures, and the platform's line about the request.
+LOG_KIB_PER_SWEEP = 2.0
 IMAGE_GIB = 0.25
+#: Google looks at each condition of an alert policy so often.
+LOOKS_A_MONTH = SECONDS / 30
+#: What Google counts for a point of a metric that is a distribution, and for any other.
+DISTRIBUTION_BYTES, NUMBER_BYTES = 80, 8
 
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """A month. Times are in seconds, sizes in the unit of their name."""
+    """A month. Times are in seconds, sizes in the unit of their name.
+
+    ``kept_months`` is for how long results have been collected; ``retention_days`` is the setting,
+    0 for none. ``recovery`` is 1 with Firestore's point-in-time recovery.
+    """
 
     jobs: float = 100_000
     seconds: float = 2.0
     cold_share: float = 0.1
     result_kib: float = 60.0
+    record_kib: float = 4.0
     artifact_kib: float = 200.0
     kept_months: float = 3.0
+    retention_days: float = 0.0
+    recovery: float = 1.0
     candles_gib: float = 5.0
     pollers: float = 0.0
     cpu: float = 1.0
     memory_gib: float = 1.0
     images: float = 20.0
+    releases: float = 8.0
+    build_minutes: float = 25.0
     database_cpu: float = 1.0
     database_gib: float = 3.75
     disk_gib: float = 20.0
+
+    def months(self, longer_by: float = 0.0) -> float:
+        """The months of which something is stored that outlives a result by so many days."""
+        if not self.retention_days:
+            return self.kept_months
+        return min(self.kept_months, (self.retention_days + longer_by) / DAYS)
+
+    @property
+    def documents_gib(self) -> float:
+        """Results and the records of jobs, in the database."""
+        results = self.result_kib * self.months()
+        records = self.record_kib * self.months(OUTLIVE_DAYS)
+        return self.jobs * (results + records) / 2**20
+
+    @property
+    def artifacts_gib(self) -> float:
+        """In the bucket, with those that are deleted and can still be restored."""
+        months = self.months(OUTLIVE_DAYS + SOFT_DELETE_DAYS)
+        return self.jobs * self.artifact_kib * months / 2**20
 
 
 @dataclass(frozen=True)
@@ -110,18 +154,23 @@ def _firestore(usage: Usage, price: dict[str, float]) -> Iterator[Line]:
     writes = usage.jobs * WRITES_PER_JOB + told
     reads = usage.jobs * (READS_PER_JOB + READS_OF_A_LISTENER) + told
     reads += SWEEPS_A_DAY * DAYS * READS_PER_SWEEP
-    stored = usage.jobs * usage.kept_months * usage.result_kib / 2**20
+    stored = usage.documents_gib
+    ended = usage.jobs if usage.retention_days else 0.0
+    reads += ended * READS_TO_FORGET
     writes -= price["free_writes_day"] * DAYS
     reads -= price["free_reads_day"] * DAYS
     yield Line("Firestore writes", _beyond(writes, ""), _cost(writes, price["writes_100k"] / 1e5))
     yield Line("Firestore reads", _beyond(reads, ""), _cost(reads, price["reads_100k"] / 1e5))
-    # What expires is deleted by the TTL policy, which has no free share: the job and its result.
-    gone = 2 * usage.jobs
+    # The time-to-live policy's deletes have no free share, and the others are few beside them.
+    gone = ended * DELETES_PER_JOB
     yield Line("Firestore deletes", f"{gone:,.0f}", gone * price["deletes_100k"] / 1e5)
     beyond = stored - price["free_gib"]
     yield Line("Firestore storage", _beyond(beyond, "GiB"), _cost(beyond, price["gib_month"]))
-    # Seven daily copies of what is there.
-    yield Line("daily copies", f"{7 * stored:,.1f} GiB", 7 * stored * price["backup_gib_month"])
+    copied = COPIES * stored
+    yield Line("daily copies", f"{copied:,.1f} GiB", copied * price["backup_gib_month"])
+    recoverable = stored if usage.recovery else 0.0
+    dollars = recoverable * price["recovery_gib_month"]
+    yield Line("point-in-time recovery", f"{recoverable:,.1f} GiB", dollars)
 
 
 def _polling(usage: Usage, prices: dict[str, Any]) -> Iterator[Line]:
@@ -132,25 +181,58 @@ def _polling(usage: Usage, prices: dict[str, Any]) -> Iterator[Line]:
     yield Line("pollers, memory", _beyond(gib, "GiB s"), _cost(gib, price["gib_second"]))
     hour = usage.database_cpu * database["cpu_hour"] + usage.database_gib * database["gib_hour"]
     yield Line("Cloud SQL", f"{HOURS} h", HOURS * hour)
-    disk = usage.disk_gib * database["disk_gib_month"]
-    yield Line("Cloud SQL disk", f"{usage.disk_gib:,.0f} GiB", disk)
+    # It grows by itself with what is in it.
+    disk = max(usage.disk_gib, usage.documents_gib)
+    yield Line("Cloud SQL disk", f"{disk:,.0f} GiB", disk * database["disk_gib_month"])
+    copied = COPIES * usage.documents_gib
+    yield Line("Cloud SQL copies", f"{copied:,.1f} GiB", copied * database["backup_gib_month"])
 
 
 def _both(usage: Usage, prices: dict[str, Any]) -> Iterator[Line]:
     bucket, logs = prices["storage"], prices["logging"]
-    kept = usage.candles_gib + usage.jobs * usage.kept_months * usage.artifact_kib / 2**20
-    yield Line("candles and artifacts", f"{kept:,.1f} GiB", kept * bucket["gib_month"])
+    for what, kept in (("candles", usage.candles_gib), ("artifacts", usage.artifacts_gib)):
+        yield Line(what, f"{kept:,.1f} GiB", kept * bucket["gib_month"])
     writes = usage.jobs if usage.artifact_kib else 0.0
     moved = writes / 1e4 * bucket["writes_10k"] + usage.jobs / 1e4 * bucket["reads_10k"]
     yield Line("reading and writing them", f"{writes + usage.jobs:,.0f}", moved)
-    written = usage.jobs * LOG_KIB_PER_JOB / 2**20 - logs["free_gib"]
-    yield Line("logs", _beyond(written, "GiB"), _cost(written, logs["gib"]))
+    # A job whose retention is over has its artifacts listed before they are deleted.
+    listed = usage.jobs if usage.artifact_kib and usage.retention_days else 0.0
+    yield Line("removing artifacts", f"{listed:,.0f}", listed / 1e4 * bucket["writes_10k"])
+    sweeps = SWEEPS_A_DAY * DAYS
+    logged = (usage.jobs * LOG_KIB_PER_JOB + sweeps * LOG_KIB_PER_SWEEP) / 2**20
+    beyond = logged - logs["free_gib"]
+    yield Line("logs", _beyond(beyond, "GiB"), _cost(beyond, logs["gib"]))
+    yield from _monitoring(prices["monitoring"])
     scheduler = prices["scheduler"]
     jobs = 1 - scheduler["free_jobs"]
     yield Line("scheduler", _beyond(jobs, ""), _cost(jobs, scheduler["job_month"]))
     registry = prices["artifact_registry"]
     images = usage.images * IMAGE_GIB - registry["free_gib"]
     yield Line("images", _beyond(images, "GiB"), _cost(images, registry["gib_month"]))
+    minutes = usage.releases * usage.build_minutes
+    yield Line("builds", f"{minutes:,.0f} min", minutes * prices["build"]["e2_highcpu_8_minute"])
+
+
+def _monitoring(price: dict[str, float]) -> Iterator[Line]:
+    """Metrics that have a point every minute, and conditions that find one time series each."""
+    points = HOURS * 60 * sum(_point_bytes(file) for file in (HERE / "metrics").glob("*.json"))
+    metrics = points / 2**20 - price["free_metric_mib"]
+    yield Line("metrics of logs", _beyond(metrics, "MiB"), _cost(metrics, price["metric_mib"]))
+    policies = (json.loads(file.read_text()) for file in (HERE / "alerts").glob("*.json"))
+    # One that watches the log itself costs nothing.
+    conditions = sum(
+        "conditionMatchedLog" not in condition
+        for policy in policies
+        for condition in policy["conditions"]
+    )
+    series = conditions * LOOKS_A_MONTH / 1e6
+    dollars = conditions * price["condition_month"] + series * price["million_series"]
+    yield Line("alert conditions", f"{conditions}", dollars)
+
+
+def _point_bytes(metric: Path) -> int:
+    kind = json.loads(metric.read_text()).get("metricDescriptor", {}).get("valueType")
+    return DISTRIBUTION_BYTES if kind == "DISTRIBUTION" else NUMBER_BYTES
 
 
 def _cost(amount: float, price: float) -> float:
@@ -178,11 +260,16 @@ def main() -> None:
     prices, as_json = given.pop("prices"), given.pop("json")
     table = json.loads(prices.read_text())
     lines = monthly_costs(Usage(**given), table)
+    unsure = table.get("to_check", {})
     if as_json:
-        print(json.dumps({"total": total(lines), "lines": [vars(line) for line in lines]}))
-    else:
-        print(f"US dollars a month, list prices of {table['as_of']}")
-        print(_table(lines))
+        shown = [vars(line) for line in lines]
+        print(json.dumps({"total": total(lines), "lines": shown, "to_check": unsure}))
+        return
+    print(f"US dollars a month, list prices of {table['as_of']}")
+    print(_table(lines))
+    if unsure:
+        print(f"\nTo be checked before you rely on them, in {prices.name}:")
+        print("\n".join(f"  {name}: {why}" for name, why in unsure.items()))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,16 @@ TABLE: dict[str, Any] = json.loads(PRICES.read_text())
 BUSY = Usage(jobs=10_000_000, seconds=10)
 
 
+def price_groups(table: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """The prices, without what the table says of itself."""
+    about = ("about", "as_of", "sources", "to_check")
+    return {name: group for name, group in table.items() if name not in about}
+
+
 def without_free_tiers() -> dict[str, Any]:
     table = deepcopy(TABLE)
-    for price in table.values():
-        if isinstance(price, dict):
-            price.update({name: 0 for name in price if name.startswith("free_")})
+    for price in price_groups(table).values():
+        price.update({name: 0 for name in price if name.startswith("free_")})
     return table
 
 
@@ -33,10 +39,49 @@ def dollars(usage: Usage, what: str, table: dict[str, Any] = TABLE) -> float:
     return bill(usage, table)[what].dollars
 
 
-def test_an_installation_at_rest_costs_next_to_nothing() -> None:
-    nothing = Usage(jobs=0, candles_gib=0, images=0)
+def test_an_installation_at_rest_costs_next_to_nothing_but_its_alerts() -> None:
+    nothing = Usage(jobs=0, candles_gib=0, images=0, releases=0)
+    lines = bill(nothing)
 
-    assert total(monthly_costs(nothing, TABLE)) < 0.5
+    assert sum(line.dollars for what, line in lines.items() if what != "alert conditions") < 0.5
+
+
+def test_alerts_are_those_that_are_installed() -> None:
+    """Each condition has its price, and a series at each of 86,400 looks in a month."""
+    policies = [json.loads(file.read_text()) for file in (ROOT / "deploy/alerts").glob("*.json")]
+    conditions = [condition for policy in policies for condition in policy["conditions"]]
+    charged = [one for one in conditions if "conditionMatchedLog" not in one]
+
+    assert 10 < len(charged) < len(conditions)
+    expected = len(charged) * (1.5 + 86_400 / 1e6 * 0.35)
+    assert dollars(Usage(jobs=0), "alert conditions") == pytest.approx(expected)
+
+
+def test_metrics_of_logs_have_a_point_a_minute() -> None:
+    metrics = [json.loads(file.read_text()) for file in (ROOT / "deploy/metrics").glob("*.json")]
+    kinds = [metric["metricDescriptor"]["valueType"] for metric in metrics]
+    sizes = [{"DISTRIBUTION": 80, "INT64": 8}[kind] for kind in kinds]
+    assert set(sizes) == {8, 80}
+
+    mib = sum(sizes) * 30 * 1440 / 2**20
+    table = without_free_tiers()
+    assert dollars(Usage(jobs=0), "metrics of logs", table) == pytest.approx(mib * 0.258)
+    assert bill(Usage(jobs=0))["metrics of logs"].amount == "free"
+
+
+def test_a_build_is_charged_by_the_minute_of_its_machine() -> None:
+    recipe = (ROOT / "cloudbuild.yaml").read_text()
+    machine = recipe.partition("machineType: ")[2].split()[0]
+    assert list(TABLE["build"]) == [f"{machine.lower()}_minute"]
+
+    assert dollars(Usage(releases=10, build_minutes=30), "builds") == pytest.approx(300 * 0.016)
+
+
+def test_logs_are_those_of_jobs_and_of_sweeps() -> None:
+    table = without_free_tiers()
+    logged = (1_000_000 * 3 + 30 * 1440 * 2) / 2**20
+
+    assert dollars(Usage(jobs=1_000_000), "logs", table) == pytest.approx(logged * 0.5)
 
 
 def test_the_sum_is_of_all_lines() -> None:
@@ -96,12 +141,52 @@ def test_pollers_are_paid_for_whether_they_work_or_not() -> None:
 def test_what_is_kept_longer_costs_more_and_is_copied_daily() -> None:
     month, year = Usage(kept_months=1), Usage(kept_months=12)
 
-    for what in ("Firestore storage", "daily copies", "candles and artifacts"):
+    for what in ("Firestore storage", "daily copies", "point-in-time recovery", "artifacts"):
+        assert dollars(year, what) > dollars(month, what)
+    month, year = replace(month, pollers=1, jobs=10**6), replace(year, pollers=1, jobs=10**6)
+    for what in ("Cloud SQL disk", "Cloud SQL copies", "artifacts"):
         assert dollars(year, what) > dollars(month, what)
 
 
+def test_retention_shortens_what_is_kept() -> None:
+    """Results for 30 days, records for 37, artifacts for 37 and until they are gone for good."""
+    table = without_free_tiers()
+    kept = Usage(jobs=2**20, kept_months=12, result_kib=60, record_kib=4, artifact_kib=200)
+    short = replace(kept, retention_days=30)
+
+    assert dollars(kept, "Firestore storage", table) == pytest.approx(12 * 64 * 0.15)
+    expected = (60 + 4 * 37 / 30) * 0.15
+    assert dollars(short, "Firestore storage", table) == pytest.approx(expected)
+    assert dollars(kept, "artifacts") == pytest.approx(12 * 200 * 0.02)
+    assert dollars(short, "artifacts") == pytest.approx(200 * 44 / 30 * 0.02)
+    assert total(monthly_costs(short, table)) < total(monthly_costs(kept, table))
+
+
+def test_a_retention_longer_than_there_were_results_changes_no_storage() -> None:
+    young, kept = Usage(kept_months=2, retention_days=90), Usage(kept_months=2)
+
+    for what in ("Firestore storage", "artifacts"):
+        assert dollars(young, what) == dollars(kept, what)
+
+
+def test_what_is_removed_is_read_listed_and_deleted() -> None:
+    table = without_free_tiers()
+    kept = Usage(jobs=1_000_000)
+    removed = replace(kept, retention_days=30)
+
+    assert dollars(kept, "Firestore deletes", table) == dollars(kept, "removing artifacts") == 0
+    assert dollars(removed, "Firestore deletes", table) == pytest.approx(30 * 0.01)
+    assert dollars(removed, "removing artifacts") == pytest.approx(100 * 0.05)
+    reads = [dollars(usage, "Firestore reads", table) for usage in (kept, removed)]
+    assert reads[1] - reads[0] == pytest.approx(20 * 0.03)
+
+
 @pytest.mark.parametrize(
-    "name", ["jobs", "seconds", "artifact_kib", "result_kib", "memory_gib", "cpu", "images"]
+    "name",
+    [
+        *("jobs", "seconds", "artifact_kib", "result_kib", "record_kib", "memory_gib", "cpu"),
+        *("images", "releases", "build_minutes"),
+    ],
 )
 def test_more_of_anything_is_never_cheaper(name: str) -> None:
     table = without_free_tiers()
@@ -120,12 +205,10 @@ def test_free_is_said_where_nothing_is_charged() -> None:
 def test_every_price_counts() -> None:
     """A price that changes no bill would be one that nobody looks at."""
     table = without_free_tiers()
-    push, polling = BUSY, Usage(jobs=1000, pollers=3)
+    push, polling = replace(BUSY, retention_days=90), Usage(jobs=1000, pollers=3)
     before = total(monthly_costs(push, table)), total(monthly_costs(polling, table))
     ignored = []
-    for group, prices in table.items():
-        if not isinstance(prices, dict):
-            continue
+    for group, prices in price_groups(table).items():
         for name, price in prices.items():
             dearer = deepcopy(table)
             dearer[group][name] = price + 1 if name.startswith("free_") else price * 10
@@ -148,7 +231,22 @@ def test_the_command_prints_the_bill() -> None:
 
     assert said.startswith(f"US dollars a month, list prices of {TABLE['as_of']}\n")
     expected = total(monthly_costs(Usage(jobs=1_000_000, seconds=5), TABLE))
-    assert said.splitlines()[-1].split() == ["total", f"{expected:,.2f}"]
+    assert ["total", f"{expected:,.2f}"] in [line.split() for line in said.splitlines()]
+
+
+def test_what_is_not_certain_is_named_with_the_bill(tmp_path: Path) -> None:
+    for name in (*TABLE["to_check"], *TABLE["sources"]):
+        group, _, price = name.partition(".")
+        assert group in price_groups(TABLE)
+        assert not price or price in TABLE[group]
+    said = run()
+
+    assert "To be checked before you rely on them, in prices.json:" in said
+    assert all(f"  {name}: {why}" in said for name, why in TABLE["to_check"].items())
+    assert json.loads(run("--json"))["to_check"] == TABLE["to_check"]
+    certain = tmp_path / "mine.json"
+    certain.write_text(json.dumps({**TABLE, "to_check": {}}))
+    assert "To be checked" not in run(f"--prices={certain}")
 
 
 def test_a_program_gets_json_of_another_price_table(tmp_path: Path) -> None:
