@@ -48,6 +48,8 @@ PLACEHOLDERS = {
     "IMAGE": "europe-docker.pkg.dev/p/backtest/backtest-worker@sha256:" + "a" * 64,
     "BACKUP": "4f2b1c1e-0000-4000-8000-000000000000",
     "ID": "a-job",
+    "BUCKET": "my-bucket",
+    "TIME": "2026-01-31T12:00:00Z",
 }
 
 

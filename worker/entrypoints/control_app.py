@@ -14,7 +14,13 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 
 import engine
 from worker.bootstrap import Services, build_local_sweep, build_sweep
-from worker.entrypoints import control_bundles, control_candles, control_estimate, control_events
+from worker.entrypoints import (
+    control_bundles,
+    control_candles,
+    control_estimate,
+    control_events,
+    control_sweep,
+)
 from worker.entrypoints.bodies import MAX_CONFIG_BODY_BYTES
 from worker.entrypoints.bundle_requests import MAX_BUNDLE_BODY_BYTES
 from worker.entrypoints.caller_auth import machine_caller
@@ -26,6 +32,7 @@ from worker.entrypoints.control_events import events_router
 from worker.entrypoints.control_metrics import CONTENT_TYPE, ControlMetrics
 from worker.entrypoints.control_sweep import sweep_router
 from worker.entrypoints.fleet_metrics import FleetMetrics
+from worker.entrypoints.known_query import known_query
 from worker.entrypoints.methods import install_methods
 from worker.entrypoints.openapi import install_documentation
 from worker.entrypoints.own_hosts import OwnHosts
@@ -52,6 +59,9 @@ from worker.oidc import (
 )
 from worker.services.admission import CheckConfig
 from worker.settings import Settings, require_control_auth
+
+#: Routes whose callers may add query parameters of their own.
+_MACHINES = (control_events.PATH, control_sweep.PATH)
 
 
 def create_control_app(
@@ -91,8 +101,9 @@ def create_control_app(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        dependencies=[Depends(known_query(_MACHINES))],
     )
-    install_documentation(app)
+    install_documentation(app, _MACHINES)
     app.include_router(page_router())
     install_problem_handlers(app, headers=DEFAULTS)
     install_methods(app)

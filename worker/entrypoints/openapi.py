@@ -1,7 +1,7 @@
 """The description of an application's routes: FastAPI's own, completed with how errors look."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from http import HTTPStatus
 from typing import Any
 
@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse
 from worker.entrypoints import bundle_examples
 from worker.entrypoints.api_examples import OF_SCHEMAS, WRONG_FIELDS
 from worker.entrypoints.caller_auth import SCHEME as MACHINES
+from worker.entrypoints.probes import PATHS as PROBES
 from worker.entrypoints.security_headers import page_headers
 
 PATH = "/docs"
@@ -44,6 +45,7 @@ _PROBLEM_SCHEMA: dict[str, Any] = {
         },
     },
 }
+_UNKNOWN_QUERY = "A query parameter is not known here: `errors` names it, and those that are."
 _SECURED = {
     "401": "No good token came with the request.",
     "403": "This token may not be used here.",
@@ -51,8 +53,10 @@ _SECURED = {
 }
 
 
-def install_documentation(app: FastAPI) -> None:
+def install_documentation(app: FastAPI, machines: Collection[str] = ()) -> None:
     """``/openapi.json``, and ``/docs`` as a page that needs no other server and no script.
+
+    ``machines`` are the paths of routes that take any query; all others refuse an unknown one.
 
     Make the application with ``docs_url=None, redoc_url=None``: FastAPI's pages load theirs from
     elsewhere.
@@ -63,7 +67,7 @@ def install_documentation(app: FastAPI) -> None:
     def openapi() -> dict[str, Any]:
         with describing:
             if app.openapi_schema is None:
-                app.openapi_schema = completed(plain())
+                app.openapi_schema = completed(plain(), machines)
             return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI says to extend it
@@ -76,8 +80,12 @@ def install_documentation(app: FastAPI) -> None:
         return HTMLResponse(reference_page(app.openapi()), headers=page_headers(policy()))
 
 
-def completed(schema: dict[str, Any]) -> dict[str, Any]:
+def completed(schema: dict[str, Any], machines: Collection[str] = ()) -> dict[str, Any]:
     """The same description with every error as a problem document, and the usual ones added."""
+    for path, methods in schema["paths"].items():
+        if path not in PROBES and path not in machines:
+            for operation in operations({"paths": {path: methods}}):
+                operation["responses"].setdefault("422", {"description": _UNKNOWN_QUERY})
     schemas = schema.setdefault("components", {}).setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)

@@ -24,6 +24,9 @@ class Ready(Form):
     status: str
 
 
+#: The routes of probes and scrapers, on every service.
+PATHS = frozenset({"/health", "/ready", "/metrics"})
+
 #: How the two probes are described.
 ALIVE: dict[int | str, dict[str, Any]] = {200: {"model": Health}}
 READY: dict[int | str, dict[str, Any]] = {

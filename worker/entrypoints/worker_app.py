@@ -11,6 +11,7 @@ from worker.bootstrap import Worker
 from worker.entrypoints import push_route
 from worker.entrypoints.bodies import MAX_CONFIG_BODY_BYTES
 from worker.entrypoints.caller_auth import machine_caller
+from worker.entrypoints.known_query import known_query
 from worker.entrypoints.methods import install_methods
 from worker.entrypoints.openapi import install_documentation
 from worker.entrypoints.own_hosts import OwnHosts
@@ -28,6 +29,9 @@ from worker.oidc import Fetch, MachineCallers, fetch_certificates, google_verifi
 from worker.services.draining import ShuttingDown
 from worker.settings import Settings, require_worker_auth
 from worker.telemetry import CONTENT_TYPE
+
+#: Routes whose callers may add query parameters of their own.
+_MACHINES = (push_route.PATH,)
 
 
 def create_worker_app(worker: Worker, *, fetch: Fetch = fetch_certificates) -> FastAPI:
@@ -54,8 +58,9 @@ def create_worker_app(worker: Worker, *, fetch: Fetch = fetch_certificates) -> F
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        dependencies=[Depends(known_query(_MACHINES))],
     )
-    install_documentation(app)
+    install_documentation(app, _MACHINES)
     install_problem_handlers(app)
     install_methods(app)
     _install_error_answers(app)
