@@ -138,7 +138,8 @@ class Switches(Protocol):
 class JobStore(JobSearch, JobCounts, Switches, Protocol):
     """Jobs and results. Every write is guarded by the version that the writer has read.
 
-    With a retention, a commit that ends a job also says when the job and its result expire.
+    With a retention, a commit that ends a job also says when the job and its result expire. A chunk
+    job's result has no such time: it is kept as long as the record of the job.
 
     All methods may raise ``StoreUnavailable``; ``create``, ``commit`` and ``take_best`` may raise
     ``OutcomeUnknown`` when a write was sent and no answer came, and ``RecordRefused`` when the

@@ -47,8 +47,8 @@ class Places(Section):
         None,
         ge=1,
         le=36_500,
-        description="Results are deleted so many days after the end of their job; jobs, bundles and "
-        "artifacts a week later. Default: never.",
+        description="Results are deleted so many days after the end of their job; jobs, bundles "
+        "and artifacts a week later. Default: never.",
     )
 
     @field_validator("store")
