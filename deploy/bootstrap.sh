@@ -11,7 +11,7 @@
 #   --database      Firestore database (default: (default)); made when it is missing
 #   --location      where a new database goes (default: REGION)
 #   --own-database  the database serves nothing else: its security rules may be replaced
-#   --retention     let documents with `expireAt` expire (set RETENTION_DAYS on the services too)
+#   --retention     let results expire at their `expireAt` (set RETENTION_DAYS on the services too)
 #   --no-invoker-iam-check
 #                   open the control service without allUsers, which some organizations forbid
 #   --sql-instance  jobs are in Cloud SQL (PROJECT:REGION:NAME), not in Firestore; docs/polling.md
@@ -224,14 +224,21 @@ make_indexes() {
   done <"$work/indexes"
 }
 
+# expires COLLECTION: whether Firestore deletes its documents at their expireAt.
+expires() { grep -q "/collectionGroups/$1/fields/expireAt\$" "$work/ttls"; }
+
 expire_documents() {
   local collection
   ask "$work/ttls" gcloud firestore fields ttls list --database="$database" --format='value(name)' \
     "${here[@]}" || return 1
-  for collection in backtestJobs backtestResults backtestBundles; do
-    grep -q "/collectionGroups/$collection/fields/expireAt\$" "$work/ttls" ||
-      try change made "expiry of $collection" gcloud firestore fields ttls update expireAt \
-        --collection-group="$collection" --enable-ttl --async --database="$database" "${here[@]}"
+  expires backtestResults ||
+    try change made 'expiry of backtestResults' gcloud firestore fields ttls update expireAt \
+      --collection-group=backtestResults --enable-ttl --async --database="$database" "${here[@]}"
+  # The sweep deletes these, after their artifacts, which are found by them alone.
+  for collection in backtestJobs backtestBundles; do
+    ! expires "$collection" ||
+      try change ended "expiry of $collection" gcloud firestore fields ttls update expireAt \
+        --collection-group="$collection" --disable-ttl --async --database="$database" "${here[@]}"
   done
 }
 

@@ -163,6 +163,9 @@ def test_each_kind_of_drift_is_put_right_and_named(complete: SetUp, tmp_path: Pa
     project.kind("indexes").pop(index)
     exemption = next(name for name in project.kind("exemptions") if name.endswith("/variants"))
     project.kind("exemptions").pop(exemption)
+    [results_expire] = project.kind("ttls")
+    jobs_expire = results_expire.replace("backtestResults", "backtestJobs")
+    project.kind("ttls")[jobs_expire] = {"name": jobs_expire}
     complete.firebase.put_in_force(
         RULES, complete.firebase.in_force().replace("isNewBundle", "isAnOlderBundle")
     )
@@ -182,6 +185,7 @@ def test_each_kind_of_drift_is_put_right_and_named(complete: SetUp, tmp_path: Pa
         "changed Firestore database (default): pointInTimeRecoveryEnablement",
         "made index backtestJobs (status, lane, engineVersion, rank)",
         "made exemption of backtestJobs.variants from indexing",
+        "ended expiry of backtestJobs",
         "changed security rules",
         f"changed bucket {PROJECT}-backtest-releases: lifecycle.rule",
         f"{publisher} {worker}",
@@ -196,6 +200,7 @@ def test_each_kind_of_drift_is_put_right_and_named(complete: SetUp, tmp_path: Pa
         "changed log metric backtest_held_seconds: filter",
         "changed alert policy old-rings: documentation.content",
     ]
+    assert list(project.kind("ttls")) == [results_expire]
     # Updated in place, with what an operator had changed by hand.
     changed = alerts[older["name"]]
     assert changed["documentation"]["content"] != "An older text."

@@ -321,6 +321,8 @@ class CloudProject:
 
     def _expire(self, call: Call) -> Any:
         name = f"{self._group(call)}/fields/{call.words[0]}"
+        if "disable-ttl" in call.flags:
+            return self.kind("ttls").pop(name)
         return self._put("ttls", name, {"name": name, "ttlConfig": {"state": "CREATING"}})
 
     # Buckets, Pub/Sub, images
