@@ -1,7 +1,7 @@
 """What a worker counts, for Prometheus. No job, user or symbol is ever a label."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from importlib.metadata import version
 
@@ -71,6 +71,12 @@ class Telemetry:
             ["step"],
             registry=self._registry,
         )
+        self._failed_steps = Counter(
+            "backtest_failed_sweep_steps",
+            "Maintenance jobs of this worker's own sweeps that broke off.",
+            ["step"],
+            registry=self._registry,
+        )
         build = Gauge(
             "backtest_build_info",
             "Always 1; the labels say what runs.",
@@ -121,10 +127,12 @@ class Telemetry:
         self._beat_gaps.observe(now - self._last_beat)
         self._last_beat = now
 
-    def swept(self, done: Mapping[str, int]) -> None:
-        """A sweep of this process, by the names of its steps."""
+    def swept(self, done: Mapping[str, int], failed: Iterable[str] = ()) -> None:
+        """A sweep of this process: what its steps did, and the names of those that broke off."""
         for step, count in done.items():
             self._swept.labels(step).inc(count)
+        for step in failed:
+            self._failed_steps.labels(step).inc()
 
     def lease_lost(self) -> None:
         self._lost.inc()

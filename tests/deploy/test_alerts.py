@@ -18,6 +18,7 @@ OURS = {
     "backtest-doorbell-dead",
     "backtest-worker",
     "backtest-control",
+    "backtest-poller",
     "backtest-sweep",
 }
 #: What each alert rule of Prometheus is where nobody scrapes.
@@ -36,6 +37,7 @@ COUNTERPARTS = {
     "BacktestLongWaits": "long-waits",
     "BacktestLeasesLost": "lost-leases",
     "BacktestTargetDown": "worker-errors",
+    "BacktestFiguresMissing": "pollers-silent",
 }
 
 

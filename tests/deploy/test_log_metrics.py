@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.cloud_filters import matches
+from tests.support.cloud_logs import entry as cloud_entry
+from tests.support.cloud_logs import service
 from tests.support.cloud_sdk import ask_sdk
 from tests.support.control import make_control
 from tests.support.jobs import an_admitted_job, read
@@ -20,13 +23,19 @@ from worker.logs import configure_logging
 from worker.ports import Pause
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = sorted((ROOT / "deploy" / "metrics").glob("*.json"))
+DEPLOY = ROOT / "deploy"
+FILES = sorted((DEPLOY / "metrics").glob("*.json"))
 NAMES = [file.stem for file in FILES]
 
 
 def metric(name: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((ROOT / "deploy" / "metrics" / f"{name}.json").read_text())
     return found
+
+
+def counts(name: str, entry: dict[str, Any], of: str) -> bool:
+    """Whether a metric counts a line that a service has logged."""
+    return matches(metric(name)["filter"], cloud_entry(json.dumps(entry), service(of)))
 
 
 def events(name: str) -> set[str]:
@@ -72,10 +81,24 @@ def test_the_sdk_check_sees_a_wrong_field(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_alert_uses_it(name: str) -> None:
-    used = "".join(file.read_text() for file in (ROOT / "deploy" / "alerts").glob("*.json"))
+def test_an_alert_or_the_dashboard_uses_it(name: str) -> None:
+    users = [file for part in ("alerts", "dashboards") for file in (DEPLOY / part).glob("*.json")]
+    used = "".join(file.read_text() for file in users)
 
     assert f'logging.googleapis.com/user/{name}\\"' in used
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_label_has_its_field(name: str) -> None:
+    labels = metric(name)["metricDescriptor"].get("labels", [])
+    extractors = metric(name).get("labelExtractors", {})
+
+    assert {label["key"] for label in labels} == extractors.keys()
+    # A job's or user's id would make a series of each.
+    assert set(extractors.values()) <= {
+        "EXTRACT(jsonPayload.event)",
+        "EXTRACT(jsonPayload.errorCode)",
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -103,12 +126,16 @@ def test_what_a_sweep_logs_is_what_they_read(lines: io.StringIO) -> None:
     held = logged(lines)["fleet"]
 
     read = {name: extracted(name) for name in NAMES if events(name) == {"fleet"}}
-    assert len(read) == 7
+    assert len(read) == 9
     for name, field in read.items():
         entry = held if name == "backtest_held_seconds" else fleet
         assert isinstance(entry[field or ""], (int, float)), name
+        assert counts(name, entry, "backtest-control")
     assert events("backtest_reclaimed_jobs") == {"job_reclaimed"}
     assert said["job_reclaimed"]["jobId"] == "lost"
+    assert counts("backtest_reclaimed_jobs", said["job_reclaimed"], "backtest-control")
+    assert counts("backtest_poison_jobs", said["job_failed"], "backtest-control")
+    assert counts("backtest_failed_rings", said["ring_failed"], "backtest-control")
     assert said["job_failed"]["errorCode"] == "WORKER_LOST"
     assert 'jsonPayload.errorCode = "WORKER_LOST"' in metric("backtest_poison_jobs")["filter"]
     assert events("backtest_failed_rings") == {"ring_failed"}
@@ -128,8 +155,11 @@ def test_what_a_worker_logs_is_what_they_read(lines: io.StringIO) -> None:
     assert events("backtest_job_milliseconds") == {"job_completed", "job_failed"}
     for event in ("job_completed", "job_failed"):
         assert said[event][extracted("backtest_job_milliseconds") or ""] >= 0
+        assert counts("backtest_job_milliseconds", said[event], "backtest-worker")
+        assert counts("backtest_ended_attempts", said[event], "backtest-worker")
     assert events("backtest_wait_milliseconds") == {"job_started"}
     assert said["job_started"][extracted("backtest_wait_milliseconds") or ""] >= 0
+    assert counts("backtest_wait_milliseconds", said["job_started"], "backtest-worker")
 
 
 def test_a_lost_lease_is_told(lines: io.StringIO) -> None:
@@ -149,6 +179,7 @@ def test_a_lost_lease_is_told(lines: io.StringIO) -> None:
 
     assert events("backtest_lost_leases") == {"lease_lost"}
     assert logged(lines)["lease_lost"]["jobId"] == "j1"
+    assert counts("backtest_lost_leases", logged(lines)["lease_lost"], "backtest-worker")
 
 
 def test_an_error_names_its_job_and_the_request_that_brought_it(

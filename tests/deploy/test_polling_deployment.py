@@ -289,11 +289,22 @@ class TestCommand:
 
         assert scale("--current=0") == 4
 
-    def test_while_the_kill_switch_is_on_nobody_is_called(self, store: SqlJobStore) -> None:
-        store.create(an_admitted_job("j1", -100.0))
+    def test_during_a_pause_it_wants_no_more_and_shows_what_waits(self, store: SqlJobStore) -> None:
+        for number in range(3):
+            store.create(an_admitted_job(f"j{number}", -100.0))
+        store.create(abandoned("running"))
+        before = scale("--current=1", "--jobs-each=1", "--json")
         store.set_pause(Pause(is_on=True))
 
-        assert scale("--current=0") == 0
+        told = scale("--current=1", "--jobs-each=1", "--json")
+        text = CliRunner().invoke(main, ["scale", "--current=1"])
+
+        assert (before["wanted"], before["queued"], before["paused"]) == (4, 3, False)
+        assert (told["wanted"], told["queued"], told["paused"]) == (1, 3, True)
+        assert told["running"] == 1
+        assert told["oldestSeconds"] >= 100
+        assert text.stdout == "1\n"
+        assert "paused: 3 queued, 1 running" in text.stderr
 
     @pytest.mark.usefixtures("store")
     def test_a_rule_that_makes_no_sense_is_one_line(self) -> None:

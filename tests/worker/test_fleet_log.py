@@ -1,6 +1,7 @@
 """The line from which alerts are made where nobody scrapes."""
 
 import logging
+import threading
 from typing import Any
 
 import pytest
@@ -8,7 +9,9 @@ import pytest
 from tests.support.control import Control, make_control
 from tests.support.jobs import a_job, an_admitted_job
 from tests.support.maintenance import abandoned
-from worker.entrypoints.fleet_log import log_fleet
+from tests.support.stack import eventually
+from worker.entrypoints.fleet_log import FleetLog, log_fleet
+from worker.entrypoints.fleet_metrics import FleetMetrics
 from worker.jobs.errors import OUR_FAULT, ErrorCode, StoreUnavailable
 from worker.jobs.states import JobStatus
 from worker.ports import Fleet, Pause
@@ -125,3 +128,55 @@ def test_without_the_figures_the_sweep_still_answers(
 
     assert control.client.post("/tasks/sweep").status_code == 200
     assert not [line for line in caplog.records if vars(line).get("event") == "fleet"]
+
+
+def counted(caplog: pytest.LogCaptureFixture, event: str) -> int:
+    return sum(vars(line).get("event") == event for line in caplog.records)
+
+
+@pytest.mark.parametrize(("style", "lines"), [("json", True), ("text", False)])
+def test_a_control_service_that_sweeps_by_itself_logs_them_where_a_program_reads_the_log(
+    style: str, lines: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    control = make_control(doorbell="local", sweep_seconds=0.01, log_format=style)
+
+    with control.client:
+        swept = 'backtest_control_swept_total{step="rings"}'
+        eventually(lambda: f"{swept} " in control.client.get("/metrics").text, "a sweep")
+        if lines:
+            eventually(lambda: counted(caplog, "fleet") > 0, "a line")
+
+    assert bool(counted(caplog, "fleet")) == lines
+
+
+class TestOfAGroupOfProcesses:
+    def test_a_line_comes_with_each_interval_until_the_end(
+        self, control: Control, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        log = FleetLog(FleetMetrics(control.store, control.clock), 0.01)
+
+        log.start()
+        eventually(lambda: counted(caplog, "fleet") > 2, "three lines")
+        log.stop(5)
+
+        assert "fleet-log" not in {thread.name for thread in threading.enumerate()}
+
+    def test_trouble_is_told_and_does_not_end_it(
+        self, control: Control, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def broken(*_: object) -> None:
+            raise RuntimeError("not a store's error")
+
+        log = FleetLog(FleetMetrics(control.store, control.clock), 0.01)
+        with monkeypatch.context() as patch:
+            patch.setattr(control.store, "fleet", broken)
+            log.start()
+            eventually(lambda: counted(caplog, "fleet_log_failed") > 0, "the error")
+        eventually(lambda: counted(caplog, "fleet") > 0, "a line")
+        log.stop(5)
+
+        [first, *_] = [line for line in caplog.records if vars(line).get("event")]
+        assert (first.levelname, vars(first)["event"]) == ("ERROR", "fleet_log_failed")
+
+    def test_it_may_be_stopped_before_it_began(self, control: Control) -> None:
+        FleetLog(FleetMetrics(control.store, control.clock), 60).stop(0)

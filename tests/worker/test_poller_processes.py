@@ -4,6 +4,8 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 import httpx
@@ -67,7 +69,10 @@ def test_two_pollers_run_each_job_once(start: Start, store: SqlJobStore) -> None
     ids = [f"j{number:02}" for number in range(40)]
     for place, job_id in enumerate(ids[:20]):
         queue(store, job_id, float(place))
-    pollers = [start(max_concurrent_backtests=2), start(max_concurrent_backtests=1)]
+    pollers = [
+        start(max_concurrent_backtests=2, sweep_seconds=1),
+        start(max_concurrent_backtests=1, sweep_seconds=1, log_format="text"),
+    ]
     for place, job_id in enumerate(ids[20:], start=20):
         queue(store, job_id, float(place))
 
@@ -84,6 +89,21 @@ def test_two_pollers_run_each_job_once(start: Start, store: SqlJobStore) -> None
     completed = 'backtest_jobs_ended_total{error_code="",status="completed"}'
     assert sum(poller.metric(completed) for poller in pollers) == len(ids)
     assert all(poller.metric("backtest_running_jobs") == 0 for poller in pollers)
+    for poller in pollers:
+        assert poller.metric("backtest_fleet_up") == 1
+    # Each of the two processes sweeps every second; the figures are logged once.
+    pollers[0].wait_until_ready(2)
+    pollers[0].wait_until(lambda: len(figures(pollers[0])) > 3)
+    logged = figures(pollers[0])
+    assert min(later - line for line, later in pairwise(logged)).total_seconds() >= 0.9
+    # A line each second is nothing for a terminal.
+    assert "jobs queued" not in pollers[1].server.output()
+
+
+def figures(poller: Poller) -> list[datetime]:
+    """When the fleet's figures were logged."""
+    lines = [line for line in poller.events() if line.get("event") == "fleet"]
+    return [datetime.fromisoformat(line["time"]) for line in lines]
 
 
 def test_an_idle_poller_is_woken_by_the_commit_that_queues_a_job(

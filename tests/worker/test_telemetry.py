@@ -23,6 +23,7 @@ FAMILIES = {
     "backtest_pushes_total",
     "backtest_running_jobs",
     "backtest_swept_total",
+    "backtest_failed_sweep_steps_total",
     "backtest_build_info",
 }
 
@@ -69,8 +70,10 @@ def test_the_gap_is_between_confirmed_beats(monkeypatch: pytest.MonkeyPatch) -> 
 def test_sweeps_of_this_process_are_counted_by_step() -> None:
     telemetry = Telemetry()
     telemetry.swept({"expired_leases": 2, "rings": 0})
-    telemetry.swept({"expired_leases": 1})
-    assert samples(telemetry)['backtest_swept_total{step="expired_leases"}'] == 3
+    telemetry.swept({"expired_leases": 1}, failed=["rings"])
+    found = samples(telemetry)
+    assert found['backtest_swept_total{step="expired_leases"}'] == 3
+    assert found['backtest_failed_sweep_steps_total{step="rings"}'] == 1
 
 
 def test_the_build_says_what_runs() -> None:
@@ -88,7 +91,7 @@ def test_nothing_is_missing_and_nobody_is_named() -> None:
     telemetry = parts.worker.telemetry
     telemetry.pushed("done")
     telemetry.beat()
-    telemetry.swept({"rings": 1})
+    telemetry.swept({"rings": 1}, failed=["rings"])
     text = telemetry.exposition().decode()
     assert {re.split(r"[{ ]", line)[0] for line in text.splitlines()} >= FAMILIES
     assert "secret" not in text

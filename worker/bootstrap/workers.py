@@ -112,7 +112,10 @@ def build_worker(
         drain=drain,
         local_drain=_local_drain(services, drain, shutdown, polls),
         local_sweep=build_local_sweep(
-            services, shutdown, polls=polls, on_swept=lambda swept: telemetry.swept(swept.done)
+            services,
+            shutdown,
+            polls=polls,
+            on_swept=lambda swept: telemetry.swept(swept.done, swept.failed),
         ),
     )
 

@@ -31,6 +31,7 @@ from worker.entrypoints.control_estimate import estimate_router
 from worker.entrypoints.control_events import events_router
 from worker.entrypoints.control_metrics import CONTENT_TYPE, ControlMetrics
 from worker.entrypoints.control_sweep import sweep_router
+from worker.entrypoints.fleet_log import log_figures, logs_by_itself
 from worker.entrypoints.fleet_metrics import FleetMetrics
 from worker.entrypoints.known_query import known_query
 from worker.entrypoints.methods import install_methods
@@ -58,6 +59,7 @@ from worker.oidc import (
     google_verifier,
 )
 from worker.services.admission import CheckConfig
+from worker.services.sweep.sweeping import Swept
 from worker.settings import Settings, require_control_auth
 
 #: Routes whose callers may add query parameters of their own.
@@ -83,9 +85,14 @@ def create_control_app(
     callers = _machine_callers(settings, fetch)
     shutdown = threading.Event()
 
+    def after_local_sweep(swept: Swept) -> None:
+        metrics.swept(swept)
+        if logs_by_itself(settings):
+            log_figures(fleet)
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        local_sweep = build_local_sweep(services, shutdown, on_swept=metrics.swept)
+        local_sweep = build_local_sweep(services, shutdown, on_swept=after_local_sweep)
         if local_sweep is not None:
             local_sweep.start()
         yield

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
 
 from worker.entrypoints.control_metrics import ControlMetrics
-from worker.entrypoints.fleet_log import log_fleet
+from worker.entrypoints.fleet_log import log_figures
 from worker.entrypoints.fleet_metrics import FleetMetrics
 from worker.entrypoints.job_forms import Form
 from worker.services.sweep.sweeping import Sweep
@@ -46,8 +46,7 @@ def sweep_router(
     def run_sweep() -> JSONResponse:
         swept = sweep.run()
         metrics.swept(swept)
-        if seen := fleet.look():
-            log_fleet(*seen)
+        log_figures(fleet)
         return JSONResponse({"done": dict(swept.done), "failed": list(swept.failed)})
 
     return router

@@ -12,6 +12,8 @@ from fastapi.responses import JSONResponse
 from worker.bootstrap import build_clock, build_store
 from worker.entrypoints.caller_auth import machine_caller
 from worker.entrypoints.crew import Crew
+from worker.entrypoints.fleet_log import FleetLog, logs_by_itself
+from worker.entrypoints.fleet_metrics import FleetMetrics
 from worker.entrypoints.methods import install_methods
 from worker.entrypoints.probes import health, package_version
 from worker.entrypoints.problems import install_problem_handlers, problem_response
@@ -26,6 +28,8 @@ from worker.telemetry import CONTENT_TYPE, SharedTelemetry
 
 #: Where the processes' metrics meet: files, one a process and kind of metric.
 _METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+#: How long a poller that ends waits for the thread that logs the fleet's figures.
+LOG_SECONDS = 1.0
 
 
 def serve_poller(settings: Settings, command: Sequence[str]) -> None:
@@ -64,14 +68,23 @@ def create_poller_app(
     clock: Clock,
     fetch: Fetch = fetch_certificates,
 ) -> FastAPI:
-    """Probes and metrics; the crew works while the application is up."""
+    """Probes and metrics; the crew works while the application is up.
+
+    The fleet's figures are computed here, not in the crew: each of its processes sweeps, and each
+    would show and log the same figures.
+    """
     callers = machine_callers(settings, fetch)
+    fleet = FleetMetrics(store, clock)
+    fleet_log = FleetLog(fleet, settings.sweep_seconds)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         crew.start()
+        if logs_by_itself(settings):
+            fleet_log.start()
         yield
         await asyncio.to_thread(crew.stop)
+        await asyncio.to_thread(fleet_log.stop, LOG_SECONDS)
 
     app = FastAPI(
         title="Backtest poller",
@@ -100,6 +113,7 @@ def create_poller_app(
 
     @app.get("/metrics", dependencies=[Depends(machine_caller(callers, "metrics"))])
     def metrics() -> Response:
-        return Response(telemetry.exposition(), headers={"Content-Type": CONTENT_TYPE})
+        figures = telemetry.exposition() + fleet.exposition()
+        return Response(figures, headers={"Content-Type": CONTENT_TYPE})
 
     return app

@@ -1,7 +1,8 @@
 """``scale``: how many pollers the queue deserves now."""
 
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 import click
 
@@ -56,29 +57,56 @@ def scale(
         raise click.UsageError(str(error)) from None
     require_store(settings)
     seen = _look(settings)
-    wanted = wanted_pollers(rule, current=current, **seen)
+    wanted = wanted_pollers(
+        rule,
+        current=current,
+        # During a pause a new poller would claim nothing.
+        queued=0 if seen.is_paused else seen.queued,
+        running=seen.running,
+        oldest_seconds=seen.oldest_seconds,
+    )
     if as_json:
-        oldest = round(seen["oldest_seconds"], 1)
-        counts = {"queued": seen["queued"], "running": seen["running"]}
-        print_json({"wanted": wanted, "current": current, **counts, "oldestSeconds": oldest})
-    else:
-        click.echo(str(wanted))
+        print_json(
+            {
+                "wanted": wanted,
+                "current": current,
+                "queued": seen.queued,
+                "running": seen.running,
+                "oldestSeconds": round(seen.oldest_seconds, 1),
+                "paused": seen.is_paused,
+            }
+        )
+        return
+    if seen.is_paused:
+        # Not on standard output, where a script expects the number alone.
+        click.echo(
+            f"The fleet is paused: {seen.queued} queued, {seen.running} running; "
+            "no job is claimed until backtest-worker resume.",
+            err=True,
+        )
+    click.echo(str(wanted))
 
 
-class _Seen(TypedDict):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
     queued: int
     running: int
     oldest_seconds: float
+    is_paused: bool
 
 
 def _look(settings: "Settings") -> _Seen:
-    """The fleet now. While the kill switch is on nobody would claim what is queued: it is 0."""
+    """The fleet now."""
     from worker.bootstrap import build_store
 
     store = build_store(settings)
     try:
         fleet = store.fleet(timedelta(minutes=5))
-        queued = 0 if store.pause().is_on else sum(fleet.queued.values())
+        return _Seen(
+            queued=sum(fleet.queued.values()),
+            running=fleet.running,
+            oldest_seconds=fleet.oldest_seconds,
+            is_paused=store.pause().is_on,
+        )
     finally:
         store.close()
-    return {"queued": queued, "running": fleet.running, "oldest_seconds": fleet.oldest_seconds}
