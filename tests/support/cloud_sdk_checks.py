@@ -1,7 +1,8 @@
 """Runs in the Cloud SDK's interpreter, without a network: JSON questions in, JSON answers out.
 
 ``commands``: argument lists for gcloud's parser. ``services``, ``pools``, ``policies``,
-``metrics``: file names, decoded into the messages of the Run, Monitoring and Logging APIs.
+``dashboards``, ``metrics``: file names, decoded into the messages of the Run, Monitoring and
+Logging APIs.
 ``builds``: file names for Cloud Build's loader. Each answer is the
 problem in words, or an empty string. ``filters``: pairs of an expression and a resource; whether it
 matches. ``formats``: format, ``--flatten`` (or nothing) and resources; what is printed.
@@ -117,6 +118,10 @@ def policy_problem(path):
     return message_problem("monitoring", "v3", "AlertPolicy", path)
 
 
+def dashboard_problem(path):
+    return message_problem("monitoring", "v1", "Dashboard", path)
+
+
 def metric_problem(path):
     return message_problem("logging", "v2", "LogMetric", path)
 
@@ -159,6 +164,7 @@ checks = {
     "pools": pool_problem,
     "builds": build_problem,
     "policies": policy_problem,
+    "dashboards": dashboard_problem,
     "metrics": metric_problem,
     "filters": filter_matches,
     "formats": printed,
