@@ -71,6 +71,18 @@ def start_with(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> 
     return load_settings()
 
 
+def sources(service: dict[str, Any]) -> dict[str, str]:
+    """What is mounted where, by the place in the container."""
+    found: dict[str, str] = {}
+    for volume in service["volumes"]:
+        if isinstance(volume, dict):
+            found[volume["target"]] = volume["source"]
+        else:
+            source, target, *_ = volume.split(":")
+            found[target] = source
+    return found
+
+
 class TestWorkerPool:
     def test_the_sdk_decodes_every_field(self, tmp_path: Path) -> None:
         file = tmp_path / "pool.yaml"
@@ -168,8 +180,9 @@ class TestCompose:
     def test_only_the_api_is_open_to_others(self, services: dict[str, Any]) -> None:
         ports = {name: service["ports"] for name, service in services.items() if "ports" in service}
 
-        assert set(ports) == {"api", "grafana"}
+        assert set(ports) == {"api", "grafana", "alertmanager"}
         assert ports["grafana"][0].startswith("127.0.0.1:")
+        assert ports["alertmanager"][0].startswith("127.0.0.1:")
         assert services["api"]["environment"]["AUTH"] == "firebase"
         assert services["control"]["environment"]["HOST"] == "127.0.0.1"
 
@@ -182,11 +195,43 @@ class TestCompose:
         assert poller["dns_sd_configs"][0]["names"] == ["poller"]
         assert poller["dns_sd_configs"][0]["port"] == 8080
 
+    def test_prometheus_sends_alerts_to_the_alertmanager(self, services: dict[str, Any]) -> None:
+        config = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())
+        [alertmanagers] = config["alerting"]["alertmanagers"]
+
+        assert alertmanagers["static_configs"] == [{"targets": ["alertmanager:9093"]}]
+        assert {"prometheus", "alertmanager"} <= services.keys()
+        # In the network of `control`, by whose names it is found.
+        assert services["prometheus"]["network_mode"] == "service:control"
+        assert "networks" not in services["alertmanager"]
+
+    def test_the_receiver_is_the_operators_to_fill_in(self, services: dict[str, Any]) -> None:
+        filled = compose(
+            "config",
+            **PASSWORD,
+            ALERT_SECRET_FILE="/etc/backtests/webhook",
+            ALERTMANAGER_CONFIG="/etc/backtests/alertmanager.yml",
+        )
+        given = yaml.safe_load(filled.stdout)["services"]["alertmanager"]
+
+        assert sources(services["alertmanager"]) == {
+            "/etc/alertmanager/alertmanager.yml": str(
+                ROOT / "deploy/alertmanager/alertmanager.yml"
+            ),
+            "/run/secrets/alert-receiver": "/dev/null",
+            "/alertmanager": "alertmanager",
+        }
+        assert sources(given) == {
+            "/etc/alertmanager/alertmanager.yml": "/etc/backtests/alertmanager.yml",
+            "/run/secrets/alert-receiver": "/etc/backtests/webhook",
+            "/alertmanager": "alertmanager",
+        }
+
     def test_what_is_mounted_exists(self) -> None:
         text = COMPOSE.read_text()
-        mounted = re.findall(r"- \./([\w./-]+):/", text)
+        mounted = re.findall(r"(?:- |:-)\./([\w./-]+)\}?:/", text)
 
-        assert len(mounted) == 3
+        assert len(mounted) == 4
         assert all((COMPOSE.parent / name).exists() for name in mounted)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,17 @@ def test_every_metric_of_the_dashboard_is_exported() -> None:
 
     assert used <= exported()
     assert len(used) > 15
+
+
+@pytest.mark.parametrize("expressions", [rule_expressions, panel_expressions])
+def test_no_figure_of_the_fleet_is_added_up_over_those_who_show_it(
+    expressions: Callable[[], list[str]],
+) -> None:
+    """The control service and every poller show the same queue."""
+    once = re.compile(r"(?:max|absent)(?: by \([\w, ]+\))? ?\(backtest_fleet_\w+")
+    for text in expressions():
+        assert len(once.findall(text)) == text.count("backtest_fleet_"), text
+    assert not once.search("sum(backtest_fleet_queued_jobs)")
 
 
 def test_nothing_of_the_fleet_is_left_out_of_the_dashboard() -> None:

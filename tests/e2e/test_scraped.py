@@ -1,6 +1,7 @@
 """A real Prometheus looks at a real poller, a real worker and the real control service."""
 
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +11,9 @@ from typing import TypeVar
 import httpx
 import pytest
 
+from tests.support.alertmanager import Alertmanager, Webhook
 from tests.support.jobs import an_admitted_job, read
+from tests.support.maintenance import abandoned, maintenance
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.pollers import CONFIG, PROGRAM, Poller
 from tests.support.processes import Server, free_port
@@ -20,6 +23,7 @@ from worker.jobs.states import JobStatus
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "deploy" / "prometheus" / "alerts.yml"
+RECEIVERS = ROOT / "deploy" / "alertmanager" / "alertmanager.yml"
 
 T = TypeVar("T")
 #: The labels of a series and its value.
@@ -126,7 +130,9 @@ def test_what_workers_count_and_the_fleet_shows_can_be_asked_of_prometheus(
         assert shown(ended, *by_job) == by_job
         for expression, expected in (
             ("sum(backtest:queued:jobs)", 1.0),
-            ('sum(backtest_fleet_queued_jobs{priority="2"})', 1.0),
+            ('max(backtest_fleet_queued_jobs{priority="2"})', 1.0),
+            # The poller and the control service both show it.
+            ("count(backtest_fleet_up)", 2.0),
             ("sum(backtest:completed:recent)", 5.0),
             ("max(backtest_fleet_up)", 1.0),
         ):
@@ -137,3 +143,60 @@ def test_what_workers_count_and_the_fleet_shows_can_be_asked_of_prometheus(
     finally:
         for server in reversed(servers):
             server.stop()
+
+
+def adapted(file: Path, directory: Path, **changes: str) -> Path:
+    """A copy of a configuration with the values of some keys changed, wherever they occur."""
+    text = file.read_text()
+    for key, value in changes.items():
+        text, count = re.subn(rf"\b{key}: \S+", f"{key}: {value}", text)
+        assert count
+    (directory / file.name).write_text(text)
+    return directory / file.name
+
+
+def test_an_alert_of_an_installation_of_pollers_reaches_the_receiver(
+    store: SqlJobStore, store_url: str, tmp_path: Path
+) -> None:
+    """Nothing but a poller, Prometheus and Alertmanager; only waiting times are shortened."""
+    store.create(abandoned("poison", worker_losses=1))
+    maintenance(store).run()
+    secret = tmp_path / "webhook"
+    webhook = Webhook()
+    secret.write_text(f"{webhook.url}\n")
+    receivers = adapted(RECEIVERS, tmp_path, group_wait="0s", api_url_file=str(secret))
+    servers: list[Server] = []
+    try:
+        poller = Poller(store_url, tmp_path, max_concurrent_backtests=1)
+        servers.append(poller.server)
+        alertmanager = Alertmanager(tmp_path, receivers)
+        servers.append(alertmanager.server)
+        prometheus = Prometheus(
+            tmp_path,
+            adapted(RULES, tmp_path, interval="1s"),
+            {"backtest-poller": [poller.url.removeprefix("http://")]},
+            [alertmanager.address],
+        )
+        servers.append(prometheus.server)
+
+        prometheus.server.wait_until(lambda: bool(webhook.messages))
+
+        for expression, expected in (
+            ("max(backtest_fleet_up)", 1.0),
+            ("sum(backtest:queued:jobs)", 0.0),
+            ("sum(backtest:broken:recent)", 1.0),
+        ):
+            figure: list[Figure] = [({}, expected)]
+            assert (
+                settled(lambda expression=expression: prometheus.query(expression), figure)
+                == figure
+            )
+    finally:
+        for server in reversed(servers):
+            server.stop()
+        webhook.stop()
+    [attachment] = webhook.messages[0]["attachments"]
+    assert webhook.paths[0] == "/services/secret"
+    assert attachment["title"] == "FIRING (warning): BacktestPoisonJob"
+    assert attachment["text"].startswith("1 jobs lost their worker twice and were given up. ")
+    assert "docs/operations.md#a-poison-job" in attachment["text"]

@@ -33,9 +33,17 @@ def promtool(*arguments: str | Path, cwd: Path | None = None) -> subprocess.Comp
 
 
 class Prometheus:
-    """A server that scrapes ``targets`` (job → addresses) every second under ``rules``."""
+    """A server that scrapes ``targets`` (job → addresses) every second under ``rules``, and sends
+    alerts to ``alertmanagers``.
+    """
 
-    def __init__(self, directory: Path, rules: Path, targets: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        rules: Path,
+        targets: Mapping[str, Sequence[str]],
+        alertmanagers: Sequence[str] = (),
+    ) -> None:
         port = free_port()
         config = directory / "prometheus.yml"
         jobs = "".join(
@@ -45,6 +53,8 @@ class Prometheus:
         config.write_text(
             "global: {scrape_interval: 1s, evaluation_interval: 1s, scrape_timeout: 1s}\n"
             f"rule_files: ['{rules}']\nscrape_configs:\n{jobs}"
+            "alerting:\n  alertmanagers:\n    - static_configs:\n"
+            f"        - targets: {list(alertmanagers)}\n"
         )
         self._url = f"http://127.0.0.1:{port}"
         self.server = Server(
