@@ -60,7 +60,7 @@ class Places:
 
     def start(self, name: str, **settings: object) -> Poller:
         directory = self._directory / name
-        options = {"max_concurrent_backtests": 1, "sweep_seconds": 0.5} | settings
+        options: dict[str, Any] = {"max_concurrent_backtests": 1, "sweep_seconds": 0.5, **settings}
         self._pollers.append(Poller(self._url(name), directory, **options))
         return self._pollers[-1]
 

@@ -79,6 +79,11 @@ SLIPS = {
     "BacktestOldestJobWaits": ("oldest_queued_seconds) > 600", "oldest_queued_seconds) > 6000"),
     "BacktestSlowJobs": ("backtest:job_seconds:p99 > 300", "backtest:job_seconds:p99 > 3000"),
     "BacktestTargetDown": ('up{job=~"backtest-.+"}', "up"),
+    # Added up over those who show it; blind to the sweeps of pollers.
+    "BacktestExpiredLeases": (
+        *("max(backtest_fleet_expired_leases)", "sum(backtest_fleet_expired_leases)"),
+    ),
+    "BacktestSweepFails": ("or increase(backtest_failed_sweep_steps_total[10m])", ""),
     "BacktestLeasesLost": ("leases_lost_total[30m])) > 3", "leases_lost_total[30m])) >= 0"),
 }
 

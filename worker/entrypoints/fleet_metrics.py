@@ -1,6 +1,7 @@
 """The fleet's figures for Prometheus, computed from the store when they are asked for.
 
-No worker could be asked on Cloud Run: a scrape would take its only slot.
+The control service shows them, and every poller: an installation may have only one of the two. A
+pushed worker does not, because a scrape would take its only slot on Cloud Run.
 """
 
 import logging

@@ -83,8 +83,9 @@ def create_poller_app(
         if logs_by_itself(settings):
             fleet_log.start()
         yield
-        await asyncio.to_thread(crew.stop)
+        # The crew gives its jobs back meanwhile.
         await asyncio.to_thread(fleet_log.stop, LOG_SECONDS)
+        await asyncio.to_thread(crew.stop)
 
     app = FastAPI(
         title="Backtest poller",
