@@ -54,6 +54,25 @@ def test_a_second_sigterm_still_waits() -> None:
     assert not server.force_exit
 
 
+def test_a_signal_that_interrupts_the_handler_of_another_waits_for_nothing() -> None:
+    """What is told to leave takes a lock, as a poller does to let its processes go."""
+    lock = threading.Lock()
+    taken: list[bool] = []
+
+    def leave() -> None:
+        taken.append(lock.acquire(timeout=1))
+        if len(taken) == 1:
+            server.handle_exit(signal.SIGTERM, None)
+        lock.release()
+
+    server = GracefulServer(
+        uvicorn.Config(FastAPI(), log_config=None), leave, patience=60.0, give_up=lambda: None
+    )
+    server.handle_exit(signal.SIGTERM, None)
+    assert taken == [True]
+    assert not server.force_exit
+
+
 def test_what_hangs_is_left_behind_at_the_last_moment() -> None:
     given_up = threading.Event()
     server = a_server([], patience=0.05, give_up=given_up.set)

@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from itertools import count
 from types import FrameType
 
 import uvicorn
@@ -17,6 +18,9 @@ logger = logging.getLogger(__name__)
 
 class GracefulServer(uvicorn.Server):
     """Says that the end has come before it waits for running requests, and then exits with 0.
+
+    ``on_exit`` is called once. It runs in the main thread's signal handler, which another signal
+    interrupts: a lock that ``on_exit`` holds then must not be asked for again.
 
     ``give_up`` is called ``patience`` seconds after the signal if the process is still there: a
     thread that waits for a store which has stopped answering cannot be told to end.
@@ -32,17 +36,19 @@ class GracefulServer(uvicorn.Server):
     ) -> None:
         super().__init__(config)
         self._on_exit = on_exit
+        self._signals = count()
         self._last_moment = threading.Timer(patience, give_up)
         self._last_moment.daemon = True
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's
         """uvicorn would raise the signal again afterwards, and the exit code would tell of it."""
-        self._on_exit()
-        if not self.should_exit:
+        # Counted in one step, which no signal interrupts.
+        if next(self._signals) == 0:
+            self.should_exit = True
             self._last_moment.start()
-        if self.should_exit and sig == signal.SIGINT:
+            self._on_exit()
+        elif sig == signal.SIGINT:
             self.force_exit = True
-        self.should_exit = True
 
 
 def serve_app(app: FastAPI, settings: Settings, on_exit: Callable[[], None] = lambda: None) -> None:
