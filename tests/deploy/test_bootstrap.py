@@ -230,6 +230,7 @@ def test_pollers_alone_get_no_services_and_what_those_need(dry_run: DryRun) -> N
         "logging metrics create",
         "beta monitoring channels",
         "alpha monitoring policies",
+        "monitoring dashboards create",
     }
 
 

@@ -454,5 +454,5 @@ def test_pollers_alone_are_complete_after_one_run(empty: SetUp) -> None:
     assert done.returncode == 0, done.stderr
     assert set(made(empty.project)) == {
         *("accounts", "buckets", "repositories", "instances", "secrets"),
-        *("channels", "metrics", "alerts"),
+        *("channels", "metrics", "alerts", "dashboards"),
     }
