@@ -439,7 +439,7 @@ unreleased() {
     service "$name" || return 1
     if [ "$(cat "$work/$name")" = null ]; then
       why="$name is not there"
-    elif ! python3 -m deploy.present tagged released "$work/$name"; then
+    elif [ -z "$(python3 -m deploy.serving tagged released "$work/$name")" ]; then
       why="no revision of $name has the tag \`released\`: its first release did not come to its end"
     fi
     [ -z "$why" ] || return 0

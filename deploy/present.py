@@ -1,7 +1,6 @@
 """Compare what a deployment needs with what is present, as gcloud printed it.
 
 usage: present.py differences NAME WANTED FILE   how the resource NAME differs from WANTED
-       present.py tagged TAG FILE                exit code 1 unless a traffic target has the tag
        present.py store FILE                     what a service keeps its jobs in: an instance of
                                                  Cloud SQL, "firestore", or nothing if it is missing
 
@@ -81,12 +80,6 @@ def named(resources: Any, name: str) -> Any:
     return None
 
 
-def tagged(service: Any, tag: str) -> bool:
-    """Whether a traffic target of a Cloud Run service has the tag."""
-    targets = ((service or {}).get("status") or {}).get("traffic") or []
-    return any(target.get("tag") == tag for target in targets)
-
-
 def store(service: Any) -> str:
     """The Cloud SQL instance of a Cloud Run service, ``firestore``, or an empty string."""
     if not service:
@@ -105,8 +98,6 @@ def main() -> None:
             found = named(_read(f"@{file}"), name)
             lines = differences(_read(wanted), found)
             print("; ".join(lines) if found is not None else "missing")
-        case ["tagged", tag, file]:
-            sys.exit(0 if tagged(_read(f"@{file}"), tag) else 1)
         case ["store", file]:
             print(store(_read(f"@{file}")))
         case _:

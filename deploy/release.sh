@@ -35,13 +35,14 @@ case $service in
   *) echo "unknown service $service" >&2; exit 64 ;;
 esac
 
-# A failing question ends the script: no permission to look is not the same as nothing there.
-exists() {
+# listed GROUP…: whether the service or pool is among what gcloud lists. A failing question ends the
+# script: no permission to look is not the same as nothing there. A filter could match longer names.
+listed() {
   local found
-  found=$(gcloud run services list --filter="metadata.name=$service" \
-    --format='value(metadata.name)' "${here[@]}") || exit 1
-  [ -n "$found" ]
+  found=$(gcloud "$@" list --format='value(metadata.name)' "${here[@]}") || exit 1
+  grep -Fxq -- "$service" <<<"$found"
 }
+exists() { listed run services; }
 
 # The number is part of the service's address. Cloud Build knows it; asking takes the API
 # cloudresourcemanager.googleapis.com and the right to read the project.
@@ -162,11 +163,9 @@ shift_traffic() {
 # A pool has no traffic to shift: pollers of the old revision give their jobs back and leave.
 pool() {
   require_digest
-  local count='' found
-  found=$(gcloud beta run worker-pools list --filter="metadata.name=$service" \
-    --format='value(metadata.name)' "${here[@]}")
+  local count=''
   : >"$work/current.json"
-  if [ -n "$found" ]; then
+  if listed beta run worker-pools; then
     gcloud beta run worker-pools describe "$service" --format=json "${here[@]}" \
       >"$work/current.json"
     count=$(python3 -m deploy.serving instances "$work/current.json")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from deploy.monitoring import channels, merged_policy, plan_dashboards
-from deploy.present import differences, named, store, tagged
+from deploy.present import differences, named, store
 
 
 @pytest.mark.parametrize(
@@ -54,15 +54,10 @@ def test_a_resource_is_found_by_its_exact_name() -> None:
     assert named(None, "default") is None
 
 
-def test_a_service_is_released_and_on_cloud_sql_by_what_it_carries() -> None:
+def test_a_service_is_on_cloud_sql_by_its_annotation() -> None:
     annotations = {"run.googleapis.com/cloudsql-instances": "p:r:i"}
-    service = {
-        "spec": {"template": {"metadata": {"annotations": annotations}}},
-        "status": {"traffic": [{"revisionName": "a", "tag": "candidate"}]},
-    }
+    service = {"spec": {"template": {"metadata": {"annotations": annotations}}}}
 
-    assert not tagged(service, "released")
-    assert tagged(service, "candidate")
     assert store(service) == "p:r:i"
     assert store({"spec": {"template": {}}}) == "firestore"
     assert store(None) == ""

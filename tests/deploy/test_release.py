@@ -58,7 +58,7 @@ def there(
     manifest = manifest or released("backtest-worker")
     service = described_service(manifest, *traffic, **annotations)
     return {
-        "run services list": (0, "found\n"),
+        "run services list": (0, "another\nbacktest-control\nbacktest-worker\n"),
         "run services describe backtest-worker --format=value": (0, "https://service\n"),
         "run services describe": (0, json.dumps(service)),
         "run revisions describe": (0, json.dumps(described_revision(manifest))),
