@@ -1,5 +1,7 @@
 """The Dockerfile and what it uses, as far as it can be told without building it."""
 
+import ctypes
+import importlib.util
 import re
 import shutil
 import subprocess
@@ -115,16 +117,100 @@ def test_no_host_or_secret_of_a_builder_is_written_down(name: str) -> None:
         assert not re.search(r"-----BEGIN|AKIA[0-9A-Z]{16}|ya29\.", text), file
 
 
+def strip(directory: Path) -> set[str]:
+    """The names of what deploy/image/strip.sh leaves in the directory."""
+    subprocess.run([ROOT / "deploy" / "image" / "strip.sh", directory], check=True)
+    return {str(file.relative_to(directory)) for file in directory.rglob("*") if file.is_file()}
+
+
+def make_library(file: Path) -> None:
+    """A shared object of this machine: ``offered`` is for others, ``held`` is its own."""
+    if shutil.which("as") is None or shutil.which("ld") is None:
+        missing("binutils is not here: install it (Debian: binutils)")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    content = ".globl offered\n.type offered,@function\noffered: ret\nheld: ret\n"
+    compiled = file.with_suffix(".o")
+    subprocess.run(["as", "-o", compiled, "-"], input=content, text=True, check=True)
+    link = ["ld", "-shared", "-z", "noexecstack", "-soname", file.name, "-o", file, compiled]
+    subprocess.run(link, check=True)
+    compiled.unlink()
+
+
 def test_the_strip_leaves_what_runs(tmp_path: Path) -> None:
-    keep = ["a/code.py", "a/testing/__init__.py", "a/_flight.py", "pyarrow/libarrow.so.2600"]
+    site = "lib/site-packages"
+    keep = ["a/code.py", "a/testing/__init__.py", "a/_flight.py", "pyarrow/parquet/core.py"]
+    keep += [f"{site}/google/events/cloud/{name}/x.py" for name in ("firestore", "firestore_v1")]
+    keep += [f"{site}/google/cloud/{name}/x.py" for name in ("firestore_v1", "storage")]
     remove = ["a/tests/x.py", "a/sub/tests/y.py", "a/test/z.py", "a/types.pyi", "a/b.pxd", "a/l.a"]
+    remove += ["a/b.h", "a/b.c", "a/b.cpp", "a/b.proto", "pyarrow/src/x.py", "pyarrow/array.pxi"]
+    remove += [f"{site}/google/events/cloud/{name}/x.py" for name in ("pubsub", "pubsub_v1/types")]
+    remove += [f"{site}/google/cloud/{name}/x.py" for name in ("_storage_v2", "firestore_admin_v1")]
+    remove += [f"{site}/{name}/x.py" for name in ("sqlalchemy/testing", "numpy/f2py", "numba/cuda")]
     arrow = ["pyarrow/include/arrow/api.h", "pyarrow/libarrow_s3.so.2600", "pyarrow/_s3fs.so"]
     arrow += ["pyarrow/libarrow_flight.so.2600", "pyarrow/_flight.cpython-313-x86_64-linux-gnu.so"]
     for name in [*keep, *remove, *arrow]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("")
+    make_library(tmp_path / "pyarrow" / "libarrow.so.2600")
 
-    subprocess.run([ROOT / "deploy" / "image" / "strip.sh", tmp_path], check=True)
+    assert strip(tmp_path) == {*keep, "pyarrow/libarrow.so.2600"}
 
-    left = {str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*") if file.is_file()}
-    assert left == set(keep)
+
+def test_the_strip_takes_names_from_libraries_that_still_load(tmp_path: Path) -> None:
+    library = tmp_path / "a" / "b.so"
+    make_library(library)
+    assert b"held" in library.read_bytes()
+    strip(tmp_path)
+
+    assert b"held" not in library.read_bytes()
+    assert ctypes.CDLL(str(library)).offered is not None
+
+
+def test_a_library_that_strip_would_break_stays_as_it_is(tmp_path: Path) -> None:
+    """numba's wheel has one whose segments its builder has moved."""
+    ufunc = importlib.util.find_spec("numba.np.ufunc")
+    assert ufunc is not None
+    assert ufunc.origin is not None
+    patched = next(Path(ufunc.origin).parent.glob("tbbpool.*.so"))
+    library = tmp_path / "a" / "b.so"
+    library.parent.mkdir()
+    shutil.copy(patched, library)
+    slim = tmp_path / "slim"
+    subprocess.run(["strip", "--strip-unneeded", "-o", slim, library], check=True)
+    strip(tmp_path / "a")
+
+    assert "page-aligned" in why_not_loaded(slim)
+    assert "page-aligned" not in why_not_loaded(library)
+    assert library.read_bytes() == patched.read_bytes()
+
+
+def why_not_loaded(library: Path) -> str:
+    try:
+        ctypes.CDLL(str(library))
+    except OSError as error:
+        return str(error)
+    return ""
+
+
+def test_names_of_one_library_become_links(tmp_path: Path) -> None:
+    library = tmp_path / "a" / "l.so"
+    make_library(library)
+    (tmp_path / "b").mkdir()
+    for name in ("a/l.so.2", "a/l.so.2.1", "b/l.so"):
+        shutil.copy(library, tmp_path / name)
+    strip(tmp_path)
+
+    assert not library.is_symlink()
+    assert (tmp_path / "a" / "l.so.2").readlink() == Path("l.so")
+    assert (tmp_path / "a" / "l.so.2.1").readlink() == Path("l.so")
+    assert not (tmp_path / "b" / "l.so").is_symlink()
+
+
+def test_the_library_that_nothing_calls_is_empty_and_loads(tmp_path: Path) -> None:
+    library = tmp_path / "pyarrow" / "libarrow_substrait.so.2600"
+    make_library(library)
+    strip(tmp_path)
+
+    loaded = ctypes.CDLL(str(library))
+    with pytest.raises(AttributeError, match="offered"):
+        _ = loaded.offered
