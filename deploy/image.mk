@@ -41,5 +41,5 @@ sbom: $(TOOLS)/.installed ## Write dist/sbom.json (CycloneDX) of what the image 
 	@rm -rf $(SBOM)
 
 .PHONY: bench-cold
-bench-cold: $(VENV)/.dev ## Measure a cold start: process start to first result over HTTP
+bench-cold: $(VENV)/.dev ## Measure a cold start: process start to first result in Firestore
 	@$(BIN)/python -m benchmarks.cold_start
