@@ -22,10 +22,7 @@ def pushed(job_id: str) -> dict[str, object]:
     return {"message": {"data": data}}
 
 
-def test_the_peer_ends_a_job_as_a_plain_loop_would(
-    tmp_path: Path, firestore_project: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
+def test_the_peer_ends_a_job_as_a_plain_loop_would(tmp_path: Path, firestore_project: str) -> None:
     candles, series = tmp_path / "candles.parquet", tmp_path / "series.parquet"
     pq.write_table(pa.table({"times": range(len(CLOSES)), "close": CLOSES}), candles)
     job = firestore.Client(project=firestore_project).collection("jobs").document("one")
