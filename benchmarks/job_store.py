@@ -31,6 +31,8 @@ from worker.jobs.job import Job
 from worker.ports import JobStore
 
 ROUNDS = 2
+#: Rows are sent as many at once: the store's connections wait for an answer only so long.
+BATCH = 10_000
 #: Connects to a database; what it gives runs the queue empty.
 Loop = Callable[[str], Callable[[], int]]
 
@@ -42,7 +44,8 @@ def fill(url: str, crowd: Sequence[Job]) -> None:
     engine = connect(url)
     with writing(engine) as connection:
         rows = [job_row(job, job.admitted_at or job.created_at) for job in crowd]  # type: ignore[arg-type]  # a job of a crowd was created
-        connection.execute(insert(jobs), rows)
+        for start in range(0, len(rows), BATCH):
+            connection.execute(insert(jobs), rows[start : start + BATCH])
         connection.execute(text("ANALYZE"))
     engine.dispose()
 

@@ -179,7 +179,7 @@ def test_a_claimer_does_not_wait_for_a_row_that_somebody_else_decides_about(
 def test_a_lock_that_is_not_given_back_is_not_waited_for_forever(
     postgresql_store: SqlJobStore, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.adapters.sql.connection._LOCK_SECONDS", 1)
+    monkeypatch.setattr("worker.adapters.sql.server.limits.LOCK_SECONDS", 1)
     impatient = SqlJobStore(postgres_url)
     seen = postgresql_store.create(an_admitted_job("j1"))
     with psycopg.connect(postgres_url.replace("+psycopg", "")) as blocker:

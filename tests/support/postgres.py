@@ -119,3 +119,13 @@ class PostgresServer:
         except psycopg.OperationalError:
             return False
         return True
+
+
+def end_sessions(url: str) -> None:
+    """End all others in the database of this address; returns when they are gone."""
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as admin:
+        admin.execute(
+            "SELECT pg_terminate_backend(pid, %s) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()",
+            [int(1000 * PATIENCE_SECONDS)],
+        )

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Engine, event, text
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError, StatementError
 
-from worker.adapters.sql.connection import connect, reading, writing
+from worker.adapters.sql.connection import connect, read, writing
 from worker.jobs.errors import Conflict, OutcomeUnknown, RecordRefused, StoreUnavailable
 
 
@@ -21,8 +21,8 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 
 
 def ids(engine: Engine) -> list[int]:
-    with reading(engine) as connection:
-        return list(connection.execute(text("SELECT id FROM notes ORDER BY id")).scalars())
+    notes = text("SELECT id FROM notes ORDER BY id")
+    return read(engine, lambda connection: list(connection.execute(notes).scalars()))
 
 
 def lost() -> OperationalError:
@@ -69,8 +69,11 @@ def test_a_connection_lost_in_the_commit_leaves_the_outcome_unknown(engine: Engi
 
 
 def test_a_connection_lost_in_a_read_is_a_store_that_does_not_answer(engine: Engine) -> None:
-    with pytest.raises(StoreUnavailable), reading(engine):
+    def break_down(_connection: object) -> None:
         raise lost()
+
+    with pytest.raises(StoreUnavailable):
+        read(engine, break_down)
 
 
 @pytest.mark.parametrize(

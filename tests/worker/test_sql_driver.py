@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import psycopg
 import pytest
 from sqlalchemy import Engine
 
+from tests.support.postgres import end_sessions
 from worker.adapters.sql.connection import connect
-from worker.adapters.sql.driver import Driver
+from worker.adapters.sql.driver import Driver, Record, Statement
 from worker.jobs.errors import Conflict, OutcomeUnknown, RecordRefused, StoreUnavailable
 
 
@@ -106,45 +106,68 @@ def test_a_closed_driver_keeps_no_connection(driver: Driver, engine: Engine) -> 
     assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]  # a queue pool's
 
 
-def kill_others(url: str) -> None:
-    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as admin:
-        admin.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
+@pytest.fixture
+def server_driver(postgres_url: str) -> Iterator[Driver]:
+    engine = connect(postgres_url)
+    driver = Driver(engine)
+    yield driver
+    driver.close()
+    engine.dispose()
 
 
 @pytest.mark.postgres
-def test_a_connection_that_died_idle_is_replaced(
-    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+def test_a_connection_that_died_idle_is_replaced_before_anything_is_sent(
+    server_driver: Driver, postgres_url: str
 ) -> None:
-    monkeypatch.setattr("worker.adapters.sql.driver.TRUSTED_SECONDS", 0)
-    monkeypatch.setattr("worker.adapters.sql.connection.TRUSTED_SECONDS", 0)
-    engine = connect(postgres_url)
-    driver = Driver(engine)
-    assert driver.one("SELECT 1", ()) == (1,)
-    kill_others(postgres_url)
-    assert driver.one("SELECT 2", ()) == (2,)
-    driver.close()
-    engine.dispose()
+    for number in range(3):
+        assert server_driver.one("SELECT 1", ()) == (1,)
+        end_sessions(postgres_url)
+        assert server_driver.one(f"SELECT {number}", (), writes=True) == (number,)
+
+
+END_OWN_SESSION = "SELECT pg_terminate_backend(pg_backend_pid())"
+#: Only the first time: a sequence forgets nothing.
+END_OWN_SESSION_ONCE = (
+    "SELECT CASE nextval('turns') WHEN 1 THEN pg_terminate_backend(pg_backend_pid()) END IS NULL"
+)
 
 
 @pytest.mark.postgres
-def test_a_connection_that_dies_under_a_write_leaves_the_outcome_unknown(postgres_url: str) -> None:
-    engine = connect(postgres_url)
-    driver = Driver(engine)
-    assert driver.one("SELECT 1", ()) == (1,)
-    kill_others(postgres_url)
+def test_a_connection_that_dies_under_a_write_leaves_the_outcome_unknown(
+    server_driver: Driver,
+) -> None:
     with pytest.raises(OutcomeUnknown):
-        driver.one("SELECT 2", (), writes=True)
-    assert driver.one("SELECT 3", ()) == (3,)
+        server_driver.one(END_OWN_SESSION, (), writes=True)
+    assert server_driver.one("SELECT 3", ()) == (3,)
 
-    kill_others(postgres_url)
+
+@pytest.mark.postgres
+def test_a_read_whose_connection_is_lost_is_asked_once_more(server_driver: Driver) -> None:
+    with server_driver.transaction() as cursor:
+        cursor.execute("CREATE SEQUENCE turns")
+    assert server_driver.one(END_OWN_SESSION_ONCE, ()) == (True,)
+
     with pytest.raises(StoreUnavailable) as raised:
-        driver.one("SELECT 4", ())
+        server_driver.one(END_OWN_SESSION, ())
     assert type(raised.value) is StoreUnavailable
-    driver.close()
-    engine.dispose()
+
+
+@pytest.mark.postgres
+def test_a_search_whose_connection_is_lost_is_begun_anew_and_a_write_is_not(
+    server_driver: Driver,
+) -> None:
+    with server_driver.transaction() as cursor:
+        cursor.execute("CREATE SEQUENCE turns")
+    calls: list[Record] = []
+
+    def end_session(found: Record) -> list[Statement]:
+        calls.append(found)
+        return [(END_OWN_SESSION, ())]
+
+    with pytest.raises(OutcomeUnknown):
+        server_driver.locked((END_OWN_SESSION_ONCE, ()), end_session)
+    assert calls == [(True,)]
+    assert server_driver.one("SELECT last_value FROM turns", ()) == (2,)
 
 
 def test_a_locked_file_is_a_store_that_does_not_answer(

@@ -32,7 +32,7 @@ from worker.adapters.sql.bundle_mapping import (
     read_outline,
 )
 from worker.adapters.sql.clock import store_clock
-from worker.adapters.sql.connection import reading, writing
+from worker.adapters.sql.connection import read, writing
 from worker.adapters.sql.mapping import job_row
 from worker.adapters.sql.statements import CHANNEL
 from worker.adapters.sql.tables import OPEN, bundles
@@ -192,8 +192,7 @@ class SqlBundles(ABC):
         return int(self._found(counted.where(bundles.c.user_id == user_id, OPEN))[0][0])
 
     def _found(self, query: Select[Any]) -> Sequence[Row[Any]]:
-        with reading(self._engine) as connection:
-            return connection.execute(query).all()
+        return read(self._engine, lambda connection: connection.execute(query).all())
 
     def _in_variants(self, name: str) -> ColumnElement[int]:
         """A number in the object that a chunk job's ``variants`` holds as text."""

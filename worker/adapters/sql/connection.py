@@ -1,17 +1,17 @@
 """Engines for SQLite and PostgreSQL, transactions, and what their errors mean to a caller."""
 
 import sqlite3
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy
 from sqlalchemy import Connection, Engine, event, make_url
 from sqlalchemy.exc import (
     DatabaseError,
     DataError,
+    DBAPIError,
     InterfaceError,
     InvalidatePoolError,
     StatementError,
@@ -19,44 +19,40 @@ from sqlalchemy.exc import (
 
 from worker.jobs.errors import OutcomeUnknown, RecordRefused, StoreError, StoreUnavailable
 
-_CONNECT_SECONDS = 5
+if TYPE_CHECKING:
+    from worker.adapters.sql.server import Pooler
+
+Answer = TypeVar("Answer")
+
+#: Of SQLite. A server's limits are in :mod:`server`.
 _LOCK_SECONDS = 5
-_STATEMENT_SECONDS = 10
-#: A connection that was used this lately is not asked whether it still lives.
-TRUSTED_SECONDS = 5
+_POOL_SECONDS = 5
 
 _NO_ANSWER = (DatabaseError, InterfaceError, sqlalchemy.exc.TimeoutError)
 
 
-def connect(url: str) -> Engine:
-    """An engine whose waits are bounded. A SQLite file and its directory are made if need be."""
+def connect(url: str, *, role: str = "client", pooler: "Pooler" = "none") -> Engine:
+    """An engine whose waits are bounded. A SQLite file and its directory are made if need be.
+
+    ``role`` is what a server shows of this process; ``pooler`` what stands before the server.
+    """
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         return _sqlite(url, parsed.database)
     if parsed.get_backend_name() == "postgresql":
-        engine = sqlalchemy.create_engine(
-            url,
-            hide_parameters=True,
-            pool_timeout=_CONNECT_SECONDS,
-            pool_size=5,
-            max_overflow=15,
-            connect_args={
-                "connect_timeout": _CONNECT_SECONDS,
-                "options": f"-c lock_timeout={_LOCK_SECONDS}s "
-                f"-c statement_timeout={_STATEMENT_SECONDS}s -c timezone=UTC",
-            },
-        )
-        _ask_idle_connections(engine)
-        return engine
+        return _postgresql(url, role, pooler)
     raise ValueError(f"no store for {parsed.get_backend_name()} databases")
 
 
-@contextmanager
-def reading(engine: Engine) -> Iterator[Connection]:
-    """A connection for a single SELECT."""
+def read(engine: Engine, query: Callable[[Connection], Answer]) -> Answer:
+    """What ``query`` reads, asked once more if the connection is lost meanwhile."""
     try:
-        with engine.connect() as connection:
-            yield connection
+        try:
+            return _read_once(engine, query)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+            return _read_once(engine, query)
     except _NO_ANSWER as error:
         raise StoreUnavailable(told(error)) from error
 
@@ -83,6 +79,36 @@ def writing(engine: Engine) -> Iterator[Connection]:
         raise
 
 
+def _read_once(engine: Engine, query: Callable[[Connection], Answer]) -> Answer:
+    with engine.connect() as connection:
+        return query(connection)
+
+
+def _postgresql(url: str, role: str, pooler: "Pooler") -> Engine:
+    from worker.adapters.sql.server import Losses, ServerConnection, open_connection
+    from worker.adapters.sql.server.arguments import connect_arguments
+
+    engine = sqlalchemy.create_engine(
+        url, hide_parameters=True, pool_timeout=_POOL_SECONDS, pool_size=5, max_overflow=15
+    )
+    arguments = connect_arguments(url, role)
+    losses = Losses()
+
+    @event.listens_for(engine, "do_connect")
+    def open_one(_dialect: Any, _record: Any, _args: Any, given: Any) -> ServerConnection:
+        context = {"context": given.get("context")}
+        opened = open_connection(arguments | context, pooler=pooler, losses=losses)
+        opened.autocommit = False
+        return opened
+
+    @event.listens_for(engine, "checkout")
+    def replace_dead(connection: ServerConnection, _record: Any, _proxy: Any) -> None:
+        if not connection.is_usable():
+            raise InvalidatePoolError
+
+    return engine
+
+
 def _sqlite(url: str, database: str | None) -> Engine:
     if not database or database == ":memory:":
         raise ValueError("a SQLite store needs a file: sqlite:///path/to/file.db")
@@ -90,7 +116,7 @@ def _sqlite(url: str, database: str | None) -> Engine:
     engine = sqlalchemy.create_engine(
         url,
         hide_parameters=True,
-        pool_timeout=_CONNECT_SECONDS,
+        pool_timeout=_POOL_SECONDS,
         pool_size=5,
         max_overflow=15,
         connect_args={"timeout": _LOCK_SECONDS, "check_same_thread": False},
@@ -136,26 +162,6 @@ def _require_database_file(path: Path) -> None:
         return
     except sqlite3.DatabaseError as error:
         raise StoreError(f"{path}: expected a SQLite database, got: {error}") from error
-
-
-def _ask_idle_connections(engine: Engine) -> None:
-    """Replace connections that died while nobody used them. To ask at every use, as the pool would
-    do by itself, costs a round trip for each transaction.
-    """
-
-    @event.listens_for(engine, "checkin")
-    def remember(_connection: Any, record: Any) -> None:
-        record.info["used_at"] = time.monotonic()
-
-    @event.listens_for(engine, "checkout")
-    def ask(connection: Any, record: Any, _proxy: Any) -> None:
-        idle = time.monotonic() - record.info.get("used_at", time.monotonic())
-        if idle < TRUSTED_SECONDS:
-            return
-        try:
-            engine.dialect.do_ping(connection)
-        except engine.dialect.loaded_dbapi.Error as error:
-            raise InvalidatePoolError from error
 
 
 def told(error: BaseException) -> str:

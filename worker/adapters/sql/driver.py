@@ -5,7 +5,6 @@ SQLite needs to execute it. What happens a few times for every job goes through 
 everything else uses the transactions of :mod:`connection`.
 """
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import sqlalchemy
 from sqlalchemy import Engine, PoolProxiedConnection
 
-from worker.adapters.sql.connection import TRUSTED_SECONDS, told
+from worker.adapters.sql.connection import told
 from worker.jobs.errors import OutcomeUnknown, RecordRefused, StoreUnavailable
 
 #: Connections kept ready between statements: to ask SQLAlchemy's pool for one, and to have it reset
@@ -43,7 +42,7 @@ class Driver:
         self._refused: tuple[type[Exception], ...] = (module.DataError, module.IntegrityError)
         self._error: type[Exception] = module.Error
         self._embedded = engine.dialect.name == "sqlite"
-        self._idle: list[tuple[PoolProxiedConnection, float]] = []
+        self._idle: list[PoolProxiedConnection] = []
         self._closed = False
 
     @contextmanager
@@ -70,18 +69,26 @@ class Driver:
                 raise meaning from error
 
     def one(self, sql: str, parameters: Parameters, *, writes: bool = False) -> Record | None:
-        """The first row of a statement that is a transaction of its own."""
-        with self._connection() as pooled:
-            connection: Any = pooled.dbapi_connection
-            try:
-                row: Record | None = connection.execute(sql, parameters).fetchone()
-            except Exception as error:
-                self._undo(pooled)
-                meaning = self._meaning(error, lost=not pooled.is_valid and writes)
-                if meaning is None:
-                    raise
-                raise meaning from error
-        return row
+        """The first row of a statement that is a transaction of its own.
+
+        One that only reads is asked once more if the connection is lost meanwhile.
+        """
+        may_repeat = not writes
+        while True:
+            with self._connection() as pooled:
+                connection: Any = pooled.dbapi_connection
+                try:
+                    row: Record | None = connection.execute(sql, parameters).fetchone()
+                except Exception as error:
+                    self._undo(pooled)
+                    if may_repeat and self._was_lost(error, pooled):
+                        may_repeat = False
+                        continue
+                    meaning = self._meaning(error, lost=not pooled.is_valid and writes)
+                    if meaning is None:
+                        raise
+                    raise meaning from error
+                return row
 
     def all_if_first(self, statements: Sequence[Statement]) -> Record | None:
         """Statements that write, in one transaction; the first row of the first one.
@@ -110,34 +117,38 @@ class Driver:
         self, find: Statement, write: Callable[[Record], Sequence[Statement]]
     ) -> Record | None:
         """With a server far away every statement waits for its answer, so BEGIN goes out together
-        with the search and COMMIT with the write, which the lock lets succeed.
+        with the search and COMMIT with the write, which the lock lets succeed. A search whose
+        connection is lost is begun anew once.
         """
-        committing = False
-        row: Record | None = None
-        with self._connection() as pooled:
-            connection: Any = pooled.dbapi_connection
-            try:
-                cursor = connection.cursor(binary=True)
-                with connection.pipeline():
-                    connection.execute("BEGIN")
-                    cursor.execute(*find)
-                found = cursor.fetchone()
-                if found is None:
-                    connection.execute("COMMIT")
-                    return None
-                [statement] = write(found)
-                committing = True
-                with connection.pipeline():
-                    cursor.execute(*statement)
-                    connection.execute("COMMIT")
-                row = cursor.fetchone()
-            except BaseException as error:
-                self._undo(pooled)
-                meaning = self._meaning(error, lost=not pooled.is_valid and committing)
-                if meaning is None:
-                    raise
-                raise meaning from error
-        return row
+        may_repeat, committing = True, False
+        while True:
+            with self._connection() as pooled:
+                connection: Any = pooled.dbapi_connection
+                try:
+                    cursor = connection.cursor(binary=True)
+                    with connection.pipeline():
+                        connection.execute("BEGIN")
+                        cursor.execute(*find)
+                    found = cursor.fetchone()
+                    if found is None:
+                        connection.execute("COMMIT")
+                        return None
+                    [statement] = write(found)
+                    may_repeat, committing = False, True
+                    with connection.pipeline():
+                        cursor.execute(*statement)
+                        connection.execute("COMMIT")
+                    row: Record | None = cursor.fetchone()
+                except BaseException as error:
+                    self._undo(pooled)
+                    if may_repeat and self._was_lost(error, pooled):
+                        may_repeat = False
+                        continue
+                    meaning = self._meaning(error, lost=not pooled.is_valid and committing)
+                    if meaning is None:
+                        raise
+                    raise meaning from error
+                return row
 
     @contextmanager
     def _connection(self) -> Iterator[PoolProxiedConnection]:
@@ -149,19 +160,15 @@ class Driver:
 
     def _take(self) -> PoolProxiedConnection:
         """The connection that was used last, if one is at hand and alive; else the pool's."""
-        try:
-            pooled, used_at = self._idle.pop()
-        except IndexError:
-            return self._fetch()
-        if self._embedded or time.monotonic() - used_at < TRUSTED_SECONDS:
-            return pooled
-        try:
-            self._engine.dialect.do_ping(pooled.dbapi_connection)  # type: ignore[arg-type]  # is open
-        except self._error:
+        while True:
+            try:
+                pooled = self._idle.pop()
+            except IndexError:
+                return self._fetch()
+            if self._embedded or pooled.dbapi_connection.is_usable():  # type: ignore[union-attr]  # a ServerConnection
+                return pooled
             pooled.invalidate()
             pooled.close()
-            return self._fetch()
-        return pooled
 
     def _fetch(self) -> PoolProxiedConnection:
         try:
@@ -174,7 +181,7 @@ class Driver:
 
     def _give_back(self, pooled: PoolProxiedConnection) -> None:
         if pooled.is_valid and not self._closed and len(self._idle) < _AT_HAND:
-            self._idle.append((pooled, time.monotonic()))
+            self._idle.append(pooled)
         else:
             self._return(pooled)
 
@@ -187,7 +194,7 @@ class Driver:
         """Give the connections at hand back to the pool."""
         self._closed = True
         while self._idle:
-            self._return(self._idle.pop()[0])
+            self._return(self._idle.pop())
 
     def _undo(self, pooled: PoolProxiedConnection) -> None:
         """End the transaction; a connection that cannot even do that is not used again."""
@@ -198,6 +205,10 @@ class Driver:
         connection: Any = pooled.dbapi_connection
         if connection is not None and getattr(connection, "closed", False):
             pooled.invalidate()
+
+    def _was_lost(self, error: BaseException, pooled: PoolProxiedConnection) -> bool:
+        """Whether the connection broke, rather than the statement, after :meth:`_undo`."""
+        return isinstance(error, self._error) and not pooled.is_valid
 
     def _meaning(self, error: BaseException, *, lost: bool) -> Exception | None:
         """What an error tells the services; ``None`` for one that passes as it is.

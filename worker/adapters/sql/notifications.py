@@ -2,18 +2,23 @@
 
 import logging
 import threading
+import time
 
 import psycopg
-from sqlalchemy import make_url
 
+from worker.adapters.sql.server import Pooler, PoolerMismatch, open_connection
+from worker.adapters.sql.server.arguments import connect_arguments
 from worker.adapters.sql.statements import CHANNEL
 from worker.ports import Ring
 
 logger = logging.getLogger(__name__)
 
-_CONNECT_SECONDS = 5
 #: How long a listener waits for a notification before it looks whether it shall stop.
 _LOOK_SECONDS = 0.25
+#: A server that has nothing to tell is asked this often whether it is still there.
+_ASK_SECONDS = 10.0
+#: How long a waiter that ends waits for its listener, which may be connecting.
+_JOIN_SECONDS = 5.0
 #: Pause before a lost connection is made again. Meanwhile the waiter polls.
 _RETRY_SECONDS = 2.0
 
@@ -21,8 +26,9 @@ _RETRY_SECONDS = 2.0
 class NotifyDoorbell:
     """Listens from the first ``wait`` on, so that a process that only rings opens no connection."""
 
-    def __init__(self, url: str) -> None:
-        self._conninfo = make_url(url).set(drivername="postgresql").render_as_string(False)
+    def __init__(self, url: str, pooler: Pooler = "none") -> None:
+        self._url = url
+        self._pooler = pooler
         self._rung = threading.Event()
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
@@ -49,13 +55,13 @@ class NotifyDoorbell:
         self._closed.set()
         self._rung.set()
         if self._thread is not None:
-            self._thread.join(_LOOK_SECONDS + _CONNECT_SECONDS)
+            self._thread.join(_LOOK_SECONDS + _JOIN_SECONDS)
 
     def _run(self) -> None:
         while not self._closed.is_set():
             try:
                 self._listen()
-            except psycopg.Error as error:
+            except (psycopg.Error, PoolerMismatch) as error:
                 logger.warning(
                     "not listening for new jobs: %s",
                     str(error).strip().splitlines()[0],
@@ -64,20 +70,17 @@ class NotifyDoorbell:
                 self._closed.wait(_RETRY_SECONDS)
 
     def _listen(self) -> None:
-        with psycopg.connect(
-            self._conninfo,
-            autocommit=True,
-            connect_timeout=_CONNECT_SECONDS,
-            # A connection that a firewall has forgotten would be silent for ever.
-            keepalives_idle=30,
-            keepalives_interval=10,
-            keepalives_count=3,
-        ) as connection:
+        arguments = connect_arguments(self._url, "listener")
+        with open_connection(arguments, pooler=self._pooler) as connection:
             connection.execute(f"LISTEN {CHANNEL}")
             # Whatever was committed before this moment was not heard.
             self._rung.set()
+            ask_at = time.monotonic() + _ASK_SECONDS
             while not self._closed.is_set():
                 for _ in connection.notifies(timeout=_LOOK_SECONDS):
                     self._rung.set()
                     if self._closed.is_set():
                         return
+                if time.monotonic() >= ask_at:
+                    connection.execute("SELECT 1")
+                    ask_at = time.monotonic() + _ASK_SECONDS

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, CompoundSelect, Engine, Select, and_, func, or_, select
 
 from worker.adapters.sql.clock import store_clock
-from worker.adapters.sql.connection import reading
+from worker.adapters.sql.connection import read
 from worker.adapters.sql.tables import jobs
 from worker.adapters.sql.types import UtcTime
 from worker.jobs.errors import ErrorCode
@@ -191,5 +191,4 @@ class SqlOverview:
         return int(self._rows(select(func.count()).select_from(jobs).where(condition))[0][0])
 
     def _rows(self, query: Select[Any] | CompoundSelect[Any]) -> Sequence[Any]:
-        with reading(self._engine) as connection:
-            return connection.execute(query).all()
+        return read(self._engine, lambda connection: connection.execute(query).all())

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Column, Engine, delete, select
+from sqlalchemy import Column, Connection, Engine, delete, select
 
 from worker.adapters.sql.clock import store_clock
-from worker.adapters.sql.connection import reading, writing
+from worker.adapters.sql.connection import read, writing
 from worker.adapters.sql.tables import bundles, jobs, results
 from worker.jobs.bundle import BundleSnapshot
 from worker.jobs.errors import Conflict
@@ -60,7 +60,9 @@ class SqlPurging:
         status: Column[str],
         limit: int,
     ) -> Sequence[str]:
-        with reading(self._engine) as connection:
+        def outlived(connection: Connection) -> Sequence[str]:
             now: datetime = connection.execute(select(store_clock(self._engine))).scalar_one()
             over = select(key).where(expire_at < now - RECORD_OUTLIVES, status.in_(_FINAL))
             return connection.scalars(over.order_by(expire_at).limit(limit)).all()
+
+        return read(self._engine, outlived)

@@ -64,10 +64,23 @@ def migrate(connection: Connection, revision: str = "head") -> tuple[str | None,
         SchemaMismatch: there is no such revision.
     """
     if connection.dialect.name == "postgresql":
-        connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_WAIT_SECONDS}s'"))
-        # An index over many jobs takes longer than any statement of a job's life may.
-        connection.execute(text("SET LOCAL statement_timeout = 0"))
-        connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+        from worker.adapters.sql.server import unbounded
+
+        with unbounded(connection):
+            _wait_for_turn(connection)
+            return _to(connection, revision)
+    return _to(connection, revision)
+
+
+def _wait_for_turn(connection: Connection) -> None:
+    """All limits are this transaction's own, so that a pooled session keeps its usual ones."""
+    connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_WAIT_SECONDS}s'"))
+    # An index over many jobs takes longer than any statement of a job's life may.
+    connection.execute(text("SET LOCAL statement_timeout = 0"))
+    connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+
+
+def _to(connection: Connection, revision: str) -> tuple[str | None, str | None]:
     before = revision_of(connection)
     if revision == "head" and before in _SERVED:
         return before, before

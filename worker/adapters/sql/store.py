@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from worker.adapters.cursor import Cursor
 from worker.adapters.schema_revision import HEAD
 from worker.adapters.sql.bundles import SqlBundles
-from worker.adapters.sql.connection import connect, reading, writing
+from worker.adapters.sql.connection import connect, read, writing
 from worker.adapters.sql.driver import Driver, Record
 from worker.adapters.sql.mapping import job_row, read_job, read_result, result_row
 from worker.adapters.sql.overview import SqlOverview
@@ -53,9 +53,7 @@ class SqlJobStore(SqlOverview, SqlSwitches, SqlBundles, SqlPurging):
 
     def create_schema(self) -> None:
         """Bring the tables to their newest form. Writes nothing if they have it."""
-        with reading(self._engine) as connection:
-            is_new = revision_of(connection) == HEAD
-        if not is_new:
+        if read(self._engine, revision_of) != HEAD:
             self.migrate("head")
 
     def migrate(self, revision: str) -> tuple[str | None, str | None]:
@@ -65,8 +63,7 @@ class SqlJobStore(SqlOverview, SqlSwitches, SqlBundles, SqlPurging):
 
     def require_schema(self) -> None:
         """Raises ``SchemaMismatch`` unless the tables are those that this code needs."""
-        with reading(self._engine) as connection:
-            require_head(connection)
+        read(self._engine, require_head)
 
     def create(self, job: Job) -> Snapshot:
         if not is_job_id(job.job_id):
@@ -115,10 +112,8 @@ class SqlJobStore(SqlOverview, SqlSwitches, SqlBundles, SqlPurging):
     def result(self, job_id: str) -> ResultRecord | None:
         if not is_job_id(job_id):
             return None
-        with reading(self._engine) as connection:
-            row = connection.execute(
-                select(results).where(results.c.job_id == job_id)
-            ).one_or_none()
+        query = select(results).where(results.c.job_id == job_id)
+        row = read(self._engine, lambda connection: connection.execute(query).one_or_none())
         return None if row is None else read_result(_columns(row))
 
     def jobs_of(self, user_id: str, *, limit: int, cursor: str | None = None) -> Page:
@@ -143,16 +138,13 @@ class SqlJobStore(SqlOverview, SqlSwitches, SqlBundles, SqlPurging):
     def _listed(self, query: Select[Any]) -> list[Job]:
         """Several jobs at once, or one by one if one of them is not as this store writes them."""
         try:
-            with reading(self._engine) as connection:
-                return [read_job(_columns(row)) for row in connection.execute(query)]
+            return [read_job(_columns(row)) for row in self._found(query)]
         except (ValueError, TypeError, RecursionError):
-            with reading(self._engine) as connection:
-                ids = connection.scalars(query.with_only_columns(jobs.c.job_id)).all()
-        return [seen.job for seen in map(self.get, ids) if seen is not None]
+            found = self._found(query.with_only_columns(jobs.c.job_id))
+        return [seen.job for seen in map(self.get, (row[0] for row in found)) if seen is not None]
 
     def ping(self) -> None:
-        with reading(self._engine) as connection:
-            connection.execute(select(jobs.c.job_id).limit(1)).all()
+        self._found(select(jobs.c.job_id).limit(1))
 
     def close(self) -> None:
         self._driver.close()

@@ -3,7 +3,7 @@
 from sqlalchemy import Engine, insert, select, update
 
 from worker.adapters.sql.clock import store_clock
-from worker.adapters.sql.connection import reading, writing
+from worker.adapters.sql.connection import read, writing
 from worker.adapters.sql.tables import switches
 from worker.ports import Pause
 
@@ -17,8 +17,7 @@ class SqlSwitches:
 
     def pause(self) -> Pause:
         mine = select(switches).where(switches.c.name == _PAUSE)
-        with reading(self._engine) as connection:
-            row = connection.execute(mine).one_or_none()
+        row = read(self._engine, lambda connection: connection.execute(mine).one_or_none())
         if row is None:
             return Pause(is_on=False)
         return Pause(is_on=row.is_on, reason=row.reason, changed_at=row.changed_at)
