@@ -11,13 +11,13 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / ".ci" / "run"
 TEXT = SCRIPT.read_text()
-INSTALLED = set(re.findall(r"wanted\+=\(([a-z-]+)\)", TEXT))
+INSTALLED = set(re.findall(r"wanted\+=\(([a-z0-9-]+)\)", TEXT))
 
 
 def asked_for() -> set[str]:
     """The packages that tests name when they cannot run."""
     tests = [file.read_text() for file in (ROOT / "tests").rglob("*.py")]
-    named = {name for text in tests for name in re.findall(r"\(Debian: ([a-z-]+)\)", text)}
+    named = {name for text in tests for name in re.findall(r"\(Debian: ([a-z0-9-]+)\)", text)}
     named |= {
         name for text in tests for name in re.findall(r"install (google-cloud-cli[a-z-]*)", text)
     }

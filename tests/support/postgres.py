@@ -31,7 +31,7 @@ def binaries() -> Path:
     raise AssertionError
 
 
-def _server_user() -> str:
+def server_user() -> str:
     """The server refuses to run as root: then it runs as ``postgres``."""
     if os.geteuid() != 0:
         return "-"
@@ -47,7 +47,7 @@ class PostgresServer:
 
     def __init__(self, *, durable: bool = False) -> None:
         programs = binaries()
-        user = _server_user()
+        user = server_user()
         self._home = Path(tempfile.mkdtemp(prefix="backtest-postgres-"))
         data = self._home / "data"
         data.mkdir()

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from worker.adapters.sql import SqlJobStore
 
 
-def build_store(settings: Settings) -> Store:
-    """The job store that STORE names.
+def build_store(settings: Settings, role: str = "command") -> Store:
+    """The job store that STORE names; a PostgreSQL server shows ``role`` of its connections.
 
     Raises:
         SettingsError: it is a database of Firestore, and this process has no credentials.
@@ -29,22 +29,28 @@ def build_store(settings: Settings) -> Store:
         return _firestore(settings)
     if settings.store.startswith("sqlite"):
         return deferred_sqlite(_sqlite_file(settings), lambda: build_sql_store(settings))
-    return build_sql_store(settings)
+    return build_sql_store(settings, role)
 
 
-def build_sql_store(settings: Settings, *, any_schema: bool = False) -> "SqlJobStore":
+def build_sql_store(
+    settings: Settings, role: str = "command", *, any_schema: bool = False
+) -> "SqlJobStore":
     """The store of a SQL database.
 
     Raises:
         SchemaMismatch: it has not the tables that this program needs, unless ``any_schema``.
+        PoolerMismatch: what answers is not what STORE_POOLER says, or lacks what that needs.
         StoreUnavailable: it does not answer.
     """
     from worker.adapters.sql import SqlJobStore
 
-    store = SqlJobStore(settings.store, retention(settings))
+    store = SqlJobStore(
+        settings.store, retention(settings), role=role, pooler=settings.store_pooler
+    )
     if any_schema:
         return store
     try:
+        store.require_pool_mode()
         store.require_schema()
     except StoreError:
         store.close()
@@ -90,7 +96,7 @@ def build_bell(settings: Settings) -> Bell:
     if settings.store.startswith("postgresql"):
         from worker.adapters.sql.notifications import NotifyDoorbell
 
-        return NotifyDoorbell(settings.store)
+        return NotifyDoorbell(settings.store, settings.store_pooler)
     if settings.store.startswith("sqlite"):
         from worker.adapters.file_doorbell import FileDoorbell
 

@@ -100,6 +100,7 @@ class Services:
 
 def build_services(
     settings: Settings,
+    role: str = "command",
     *,
     store: Store | None = None,
     doorbell: Doorbell | None = None,
@@ -107,11 +108,14 @@ def build_services(
     artifacts: ArtifactStore | None = None,
     clock: Clock | None = None,
 ) -> Services:
-    """Wire everything the settings ask for; arguments replace single parts."""
+    """Wire everything the settings ask for; arguments replace single parts.
+
+    ``role``: see :func:`build_store`.
+    """
     # What may be refused comes before what would have to be closed then.
     candles = candles or build_candles(settings)
     artifacts = artifacts or build_artifacts(settings)
-    store = store or build_store(settings)
+    store = store or build_store(settings, role)
     return Services(
         settings=settings,
         store=store,

@@ -17,5 +17,5 @@ def serve_control(settings: Settings) -> None:
     require_control_auth(settings)
     configure_logging(settings.log_style)
     with without_old_models():
-        app = create_control_app(build_services(settings))
+        app = create_control_app(build_services(settings, "control"))
     serve_app(app, settings)

@@ -36,7 +36,7 @@ def run_slot(settings: Settings) -> None:
     signal.signal(signal.SIGTERM, on_signal)
     # A terminal's Ctrl-C reaches the poller too, which then lets its slots go.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    worker = build_worker(build_services(settings), polls=True, on_abandoned=leave.set)
+    worker = build_worker(build_services(settings, "poller"), polls=True, on_abandoned=leave.set)
     for task in (lambda: _watch(line, leave), lambda: _tell_ready(line, worker.warm_up.done)):
         threading.Thread(target=task, name="poller-line", daemon=True).start()
     worker.start()

@@ -40,7 +40,7 @@ def serve_poller(settings: Settings, command: Sequence[str]) -> None:
         SchemaMismatch, StoreUnavailable: the store cannot be used.
     """
     require_worker_auth(settings)
-    store = build_store(settings)
+    store = build_store(settings, "poller")
     configure_logging(settings.log_style)
     with tempfile.TemporaryDirectory(prefix="backtest-metrics-") as directory:
         telemetry = SharedTelemetry(directory)

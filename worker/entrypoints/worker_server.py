@@ -20,7 +20,8 @@ def serve_worker(settings: Settings) -> None:
     require_worker_auth(settings)
     configure_logging(settings.log_style)
     with quick_start():
-        worker = build_worker(build_services(settings), on_abandoned=_replace_this_process)
+        services = build_services(settings, "worker")
+        worker = build_worker(services, on_abandoned=_replace_this_process)
         with without_old_models():
             app = create_worker_app(worker)
     serve_app(app, settings, on_exit=worker.shutdown.set)

@@ -1,9 +1,10 @@
 """Where jobs, candles and results live, and what wakes a worker."""
 
 import re
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from worker.settings.section import Section
 
@@ -18,6 +19,12 @@ class Places(Section):
         "sqlite:///var/backtests.db",
         description="Where jobs and results live: `sqlite:///PATH`, "
         "`postgresql+psycopg://USER@HOST/NAME` or `firestore://PROJECT/DATABASE`.",
+    )
+    store_pooler: Literal["none", "session", "transaction"] = Field(
+        "none",
+        description="The pool mode of a pooler (PgBouncer) at the address in `STORE`: `session` or "
+        "`transaction`; `none` for the PostgreSQL server itself. "
+        "[polling.md](polling.md#behind-a-pooler) has what each needs.",
     )
     doorbell: str = Field(
         "local",
@@ -77,6 +84,15 @@ class Places(Section):
         if value and ("://" not in value or _BUCKET.fullmatch(value)):
             return value
         raise ValueError("expected a directory or gs://BUCKET/PREFIX")
+
+    @model_validator(mode="after")
+    def _pooler_of_a_server(self) -> Self:
+        if self.store_pooler != "none" and not self.store.startswith("postgresql"):
+            raise ValueError(
+                f"STORE_POOLER={self.store_pooler}: expected none, as STORE is no "
+                "PostgreSQL database"
+            )
+        return self
 
     @property
     def firestore_target(self) -> tuple[str, str]:

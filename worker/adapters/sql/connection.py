@@ -31,7 +31,7 @@ _POOL_SECONDS = 5
 _NO_ANSWER = (DatabaseError, InterfaceError, sqlalchemy.exc.TimeoutError)
 
 
-def connect(url: str, *, role: str = "client", pooler: "Pooler" = "none") -> Engine:
+def connect(url: str, *, role: str = "command", pooler: "Pooler" = "none") -> Engine:
     """An engine whose waits are bounded. A SQLite file and its directory are made if need be.
 
     ``role`` is what a server shows of this process; ``pooler`` what stands before the server.

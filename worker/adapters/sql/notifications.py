@@ -24,7 +24,10 @@ _RETRY_SECONDS = 2.0
 
 
 class NotifyDoorbell:
-    """Listens from the first ``wait`` on, so that a process that only rings opens no connection."""
+    """Listens from the first ``wait`` on, so that a process that only rings opens no connection.
+
+    Behind a pooler that shares sessions nobody can listen: its waiter wakes after its time.
+    """
 
     def __init__(self, url: str, pooler: Pooler = "none") -> None:
         self._url = url
@@ -58,6 +61,13 @@ class NotifyDoorbell:
             self._thread.join(_LOOK_SECONDS + _JOIN_SECONDS)
 
     def _run(self) -> None:
+        if self._pooler == "transaction":
+            logger.warning(
+                "not listening for new jobs: a pooler in transaction mode passes no notifications "
+                "on; the queue is looked at every JOB_POLL_INTERVAL_SECONDS",
+                extra={"event": "listen_impossible"},
+            )
+            return
         while not self._closed.is_set():
             try:
                 self._listen()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, Row, Select, Text, func, insert, literal, select, tuple_
 from sqlalchemy.exc import IntegrityError
@@ -29,16 +29,28 @@ from worker.jobs.outcomes import require_outcome
 from worker.jobs.retention import expiry_of_result, with_expiry
 from worker.ports import Page, Wanted
 
+if TYPE_CHECKING:
+    from worker.adapters.sql.server import Pooler
+
 
 class SqlJobStore(SqlOverview, SqlSwitches, SqlBundles, SqlPurging):
     """``url`` as SQLAlchemy writes it: ``sqlite:///file.db``, ``postgresql+psycopg://…``.
 
     A SQLite file gets its tables, or the newest form of them, at once. PostgreSQL's are made by
-    ``create_schema``, and asked for by ``require_schema``.
+    ``create_schema``, and asked for by ``require_schema``. ``role`` is what the server shows of
+    this process, ``pooler`` how a pooler at ``url`` shares sessions.
     """
 
-    def __init__(self, url: str, retention: timedelta | None = None) -> None:
-        self._engine = connect(url)
+    def __init__(
+        self,
+        url: str,
+        retention: timedelta | None = None,
+        *,
+        role: str = "command",
+        pooler: "Pooler" = "none",
+    ) -> None:
+        self._engine = connect(url, role=role, pooler=pooler)
+        self._place: tuple[str, str, Pooler] = (url, role, pooler)
         self._retention = retention
         self._embedded = self._engine.dialect.name == "sqlite"
         self._driver = Driver(self._engine)
@@ -64,6 +76,13 @@ class SqlJobStore(SqlOverview, SqlSwitches, SqlBundles, SqlPurging):
     def require_schema(self) -> None:
         """Raises ``SchemaMismatch`` unless the tables are those that this code needs."""
         read(self._engine, require_head)
+
+    def require_pool_mode(self) -> None:
+        """Raises ``PoolerMismatch`` unless a pooler, if there is one, is as told and can work."""
+        if not self._embedded:
+            from worker.adapters.sql.server import require_pool_mode
+
+            require_pool_mode(*self._place)
 
     def create(self, job: Job) -> Snapshot:
         if not is_job_id(job.job_id):

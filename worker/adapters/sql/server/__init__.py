@@ -2,8 +2,8 @@
 
 from worker.adapters.sql.server.arguments import Pooler
 from worker.adapters.sql.server.connections import Losses, ServerConnection, unbounded
-from worker.adapters.sql.server.opening import open_connection
-from worker.adapters.sql.server.poolers import PoolerMismatch, require_pool_mode
+from worker.adapters.sql.server.opening import PoolerMismatch, open_connection
+from worker.adapters.sql.server.poolers import require_pool_mode
 
 __all__ = [
     "Losses",

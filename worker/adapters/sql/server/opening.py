@@ -9,14 +9,25 @@ from worker.adapters.sql.server import connections
 from worker.adapters.sql.server.arguments import Pooler
 from worker.adapters.sql.server.connections import Losses, ServerConnection
 from worker.adapters.sql.server.limits import session_settings
-from worker.adapters.sql.server.poolers import UNNAMED_POOLER, PoolerMismatch, refusal_of
+from worker.jobs.errors import StoreError
 
-# The server skips a setting that it does not know, or that the address gives in `options`.
+# A setting that the server does not know, or that the address gives in `options`, is left out. So
+# is everything if the session has not the number that was expected: a pooler, which gives its
+# clients numbers of its own, would keep it for others.
 _PREPARE_SESSION = """
     SELECT pg_backend_pid(), count(set_config(name, wanted, false))
     FROM unnest(%s::text[], %s::text[]) AS ours (name, wanted)
-    JOIN pg_settings USING (name) WHERE source <> 'client'
+    JOIN pg_settings USING (name)
+    WHERE source <> 'client' AND pg_backend_pid() = coalesce(%s, pg_backend_pid())
 """
+#: How a pooler refuses options, whatever stands in them.
+_REFUSED_OPTIONS = "unsupported startup parameter"
+#: psycopg's usual number of executions before it prepares a statement.
+_PREPARE_AFTER = 5
+
+
+class PoolerMismatch(StoreError):
+    """What answers at the store's address is not what STORE_POOLER says, or cannot work."""
 
 
 def open_connection(
@@ -31,31 +42,39 @@ def open_connection(
         PoolerMismatch: a pooler answers, and ``pooler`` says otherwise.
     """
     shares_sessions = pooler == "transaction"
+    # The next transaction may be in another session, which knows no statement prepared in this one.
+    prepare_threshold = None if shares_sessions else _PREPARE_AFTER
     try:
-        # The next transaction may be in another session, which knows no prepared statement of ours.
         opened = ServerConnection.connect(
-            **arguments, autocommit=True, prepare_threshold=None if shares_sessions else 5
+            **arguments, autocommit=True, prepare_threshold=prepare_threshold
         )
     except psycopg.Error as error:
-        raise refusal_of(error) or error from None
-    opened.answer_seconds = connections.ANSWER_SECONDS
-    if losses is not None:
-        opened.losses = losses
-    if shares_sessions:
-        # Whatever is set here would be set for others; see require_pool_mode.
-        return opened
-    try:
-        _prepare(opened, is_direct=pooler == "none")
-    except BaseException:
-        opened.close()
+        if _REFUSED_OPTIONS in str(error):
+            raise PoolerMismatch(
+                "STORE: expected an address without options, which the pooler refuses, got some: "
+                "make them defaults of the role with ALTER ROLE … SET"
+            ) from error
         raise
+    opened.answer_seconds = connections.ANSWER_SECONDS
+    opened.losses = losses or opened.losses
+    if not shares_sessions:
+        # There it would be set for others: require_pool_mode asks for defaults of the role.
+        _prepare(opened, is_direct=pooler == "none")
     return opened
 
 
 def _prepare(opened: ServerConnection, *, is_direct: bool) -> None:
     settings = session_settings()
-    row = opened.execute(_PREPARE_SESSION, [list(settings), list(settings.values())]).fetchone()
-    assert row is not None
-    # A pooler gives its clients numbers of its own.
-    if is_direct and row[0] != opened.info.backend_pid:
-        raise PoolerMismatch(UNNAMED_POOLER)
+    expected = opened.info.backend_pid if is_direct else None
+    values = [list(settings), list(settings.values()), expected]
+    try:
+        row = opened.execute(_PREPARE_SESSION, values).fetchone()
+        assert row is not None
+        if expected not in (None, row[0]):
+            raise PoolerMismatch(
+                "STORE_POOLER=none: expected a PostgreSQL server at the address in STORE, got a "
+                "pooler: set STORE_POOLER to session or transaction, whichever its mode is"
+            )
+    except BaseException:
+        opened.close()
+        raise
