@@ -85,6 +85,10 @@ class FragileStore(MemoryJobStore):
         self._check("commit")
         return super().commit(seen, change, result)
 
+    def expired_leases(self, *, limit: int) -> Sequence[str]:
+        self._check("expired_leases")
+        return super().expired_leases(limit=limit)
+
     def ping(self) -> None:
         self._check("ping")
 

@@ -11,7 +11,7 @@ from tests.support.clocks import TickingClock
 from tests.support.jobs import an_admitted_job, read
 from worker.adapters.memory import MemoryJobStore
 from worker.jobs.bundle import BundleChange
-from worker.jobs.errors import Conflict, ErrorCode
+from worker.jobs.errors import Conflict, ErrorCode, StoreUnavailable
 from worker.jobs.states import JobStatus
 from worker.services.quotas import QuotaLimits
 
@@ -185,5 +185,26 @@ def test_a_chunk_job_that_cannot_be_stopped_now_is_stopped_by_the_next_sweep(
     store.what = "commit"
     assert cancelled(house) == (JobStatus.RUNNING, None)
     store.what = ""
+    house.swept()
+    assert house.bundle().error_code is ErrorCode.CANCELLED
+
+
+def test_a_chunk_job_whose_row_is_locked_does_not_keep_the_others_running(
+    house: House, store: MemoryJobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.expand()
+    locked, *others = house.chunks()
+    get = store.get
+
+    def held(job_id: str) -> Any:
+        if job_id == locked.job_id:
+            raise StoreUnavailable("canceling statement due to lock timeout")
+        return get(job_id)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "get", held)
+        assert cancelled(house) == (JobStatus.RUNNING, None)
+    stopped = [read(store, job.job_id).job.error_code for job in others]
+    assert stopped == [ErrorCode.CANCELLED] * len(others)
     house.swept()
     assert house.bundle().error_code is ErrorCode.CANCELLED

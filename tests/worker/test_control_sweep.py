@@ -5,14 +5,16 @@ import threading
 import pytest
 
 from tests.support.clocks import TickingClock
-from tests.support.control import Control, make_control
+from tests.support.control import Control, FragileStore, make_control
 from tests.support.jobs import a_job, an_admitted_job
 from tests.support.maintenance import abandoned
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.stack import eventually
+from worker.adapters.memory import MemoryJobStore
 from worker.jobs.errors import StoreUnavailable
 from worker.jobs.states import JobStatus
-from worker.ports import Pause
+from worker.ports import JobStore, Pause
+from worker.services.sweep.contact import StoreContact
 from worker.services.sweep.sweeping import BUDGET_SECONDS, LocalSweep, Sweep, Swept
 
 
@@ -43,7 +45,7 @@ class TestRoute:
 
     def test_without_a_store_it_is_asked_again(self, control: Control) -> None:
         control.store.create(a_job("new"))
-        control.store.fail("get")
+        control.store.fail("get", "ping")
         assert control.client.post("/tasks/sweep").status_code == 503
 
     def test_without_a_broker_only_the_rings_fail(self, control: Control) -> None:
@@ -124,23 +126,46 @@ class BrokenStep(Step):
         raise LookupError("broken")
 
 
+class DelayedStep(Step):
+    def run(self) -> int:
+        super().run()
+        raise StoreUnavailable("a query took too long")
+
+
+def sweep_of(clock: TickingClock, *steps: Step, store: JobStore | None = None) -> Sweep:
+    return Sweep(steps, StoreContact(store or MemoryJobStore(clock), clock), clock)
+
+
 class TestSweep:
+    def test_a_step_whose_query_fails_leaves_the_others_alone_while_the_store_answers(self) -> None:
+        clock = TickingClock()
+        swept = sweep_of(clock, DelayedStep("first", clock), Step("second", clock)).run()
+        assert (dict(swept.done), list(swept.failed)) == ({"second": 1}, ["first"])
+
+    def test_an_outage_ends_the_sweep(self) -> None:
+        clock = TickingClock()
+        store, second = FragileStore(clock), Step("second", clock)
+        store.fail("ping")
+        with pytest.raises(StoreUnavailable):
+            sweep_of(clock, DelayedStep("first", clock), second, store=store).run()
+        assert not second.runs.is_set()
+
     def test_a_step_that_breaks_off_leaves_the_others_alone(self) -> None:
         clock = TickingClock()
-        swept = Sweep([BrokenStep("first", clock), Step("second", clock)], clock).run()
+        swept = sweep_of(clock, BrokenStep("first", clock), Step("second", clock)).run()
         assert (dict(swept.done), list(swept.failed)) == ({"second": 1}, ["first"])
 
     def test_a_long_sweep_leaves_the_rest_to_the_next(self) -> None:
         clock = TickingClock()
         late = Step("late", clock)
-        swept = Sweep([Step("long", clock, BUDGET_SECONDS + 1), late], clock).run()
+        swept = sweep_of(clock, Step("long", clock, BUDGET_SECONDS + 1), late).run()
         assert list(swept.failed) == ["late"]
         assert not late.runs.is_set()
 
     def test_a_thread_sweeps_until_it_is_told_to_end(self) -> None:
         clock = TickingClock()
         step, shutdown = BrokenStep("step", clock), threading.Event()
-        local = LocalSweep(Sweep([step], clock), shutdown, 0.01)
+        local = LocalSweep(sweep_of(clock, step), shutdown, 0.01)
         local.start()
         assert step.runs.wait(PATIENCE_SECONDS)
         step.runs.clear()
@@ -160,7 +185,7 @@ class TestSweep:
             heard.set()
 
         steps = [BrokenStep("broken", clock), Step("step", clock)]
-        local = LocalSweep(Sweep(steps, clock), shutdown, 0.01, hear)
+        local = LocalSweep(sweep_of(clock, *steps), shutdown, 0.01, hear)
         local.start()
         assert heard.wait(PATIENCE_SECONDS)
         shutdown.set()

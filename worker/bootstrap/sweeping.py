@@ -9,6 +9,7 @@ from worker.bootstrap.services import Services
 from worker.services.sweep.aftermath import Aftermath
 from worker.services.sweep.bundles import RunningBundles, UnexpandedBundles
 from worker.services.sweep.cancelled import CancelledInQueue
+from worker.services.sweep.contact import StoreContact
 from worker.services.sweep.expired import Expired
 from worker.services.sweep.leases import ExpiredLeases
 from worker.services.sweep.overdue import Overdue
@@ -22,10 +23,11 @@ def build_sweep(services: Services) -> Sweep:
     """Every maintenance job, in the order in which one makes work for the next."""
     settings, store, admission = services.settings, services.store, services.admission
     aftermath = Aftermath(services.waiting, services.arrivals.ring, services.bundle_progress.after)
+    contact = StoreContact(store, services.clock)
     requeue_once = settings.reclaim == "requeue_once"
     return Sweep(
         [
-            ExpiredLeases(store, aftermath, requeue_once=requeue_once),
+            ExpiredLeases(store, contact, aftermath, requeue_once=requeue_once),
             Overdue(store, aftermath, longest=settings.job_timeout_seconds),
             UnexpandedBundles(store, services.bundle_arrivals),
             RunningBundles(store, services.bundle_cancelling, services.bundle_progress),
@@ -44,6 +46,7 @@ def build_sweep(services: Services) -> Sweep:
                 store, services.artifacts, services.clock, keeps_all=retention(settings) is None
             ),
         ],
+        contact,
         services.clock,
     )
 

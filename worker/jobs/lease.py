@@ -26,9 +26,13 @@ class Lease:
 
     def is_expired(self, read_at: datetime) -> bool:
         """Judge by two times of the store's clock, never by a worker's."""
+        return self.has_been_silent_for(self.seconds, read_at)
+
+    def has_been_silent_for(self, seconds: float, read_at: datetime) -> bool:
+        """Whether the last heartbeat is longer ago than that, on the store's clock."""
         if isinstance(self.heartbeat_at, ServerTime):
             return False
-        return read_at - self.heartbeat_at > timedelta(seconds=self.seconds)
+        return read_at - self.heartbeat_at > timedelta(seconds=seconds)
 
 
 @dataclass(frozen=True, slots=True)

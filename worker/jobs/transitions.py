@@ -128,14 +128,28 @@ def release(job: Job, hold: Hold) -> JobChange:
     )
 
 
-def expire(job: Job, *, read_at: datetime, requeue_once: bool) -> JobChange:
-    """Take the job from a worker whose lease ran out on the store's clock."""
+def expire(
+    job: Job, *, read_at: datetime, requeue_once: bool, answering: float | None = None
+) -> JobChange:
+    """Take the job from a worker whose lease ran out on the store's clock.
+
+    ``answering``: for how many seconds the store has answered since it last did not, ``None`` if it
+    always has. A worker that fell silent before gets the time of its lease to be heard again, and
+    is not counted as lost.
+    """
     _require(job, JobStatus.RUNNING, "reclaimed")
     if job.lease is not None and not job.lease.is_expired(read_at):
         raise IllegalTransition(f"job {job.job_id} is held by a worker that still answers")
-    losses = job.worker_losses + 1
+    by_outage = (
+        job.lease is not None
+        and answering is not None
+        and job.lease.has_been_silent_for(answering, read_at)
+    )
+    if by_outage and job.lease is not None and (answering or 0.0) < job.lease.seconds:
+        raise IllegalTransition(f"the worker of job {job.job_id} may not have been able to answer")
     if job.cancel_requested:
         return _ended(ErrorCode.CANCELLED, CANCELLED_MESSAGE)
+    losses = job.worker_losses + (not by_outage)
     if not requeue_once or losses > 1:
         change = _ended(ErrorCode.WORKER_LOST, WORKER_LOST_MESSAGE)
         change["worker_losses"] = losses
@@ -146,6 +160,7 @@ def expire(job: Job, *, read_at: datetime, requeue_once: bool) -> JobChange:
         progress=0.0,
         started_at=None,
         worker_losses=losses,
+        interruptions=job.interruptions + by_outage,
     )
 
 
@@ -157,9 +172,12 @@ def hold_back(admitted: JobChange) -> JobChange:
 def time_out(job: Job, *, read_at: datetime, limit: float, slack: float) -> JobChange:
     """End a job that has run ``slack`` seconds longer than its ``limit``, on the store's clock.
 
-    Its worker, if it lives, loses the lease and writes nothing more.
+    Its worker, which still renews the lease, loses it and writes nothing more. A job whose lease
+    ran out is :func:`expire`'s.
     """
     _require(job, JobStatus.RUNNING, "timed out")
+    if job.lease is not None and job.lease.is_expired(read_at):
+        raise IllegalTransition(f"job {job.job_id} is held by nobody who could stop it")
     if job.started_at is None or read_at - job.started_at <= timedelta(seconds=limit + slack):
         raise IllegalTransition(f"job {job.job_id} still has time")
     if job.cancel_requested:

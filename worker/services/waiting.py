@@ -8,6 +8,7 @@ from worker.jobs.job import Job
 from worker.jobs.states import JobStatus
 from worker.ports import JobStore
 from worker.services.admission import Admission
+from worker.services.passing_over import PassingOver
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +22,7 @@ class Waiting:
     def __init__(self, store: JobStore, admission: Admission) -> None:
         self._store = store
         self._admission = admission
+        self._over = PassingOver(store)
 
     def release(self, user_id: str) -> Sequence[Job]:
         """Rank as many of a user's waiting jobs as there is room for; those that are claimable now.
@@ -31,10 +33,9 @@ class Waiting:
         room = MAX_RELEASED if room is None else min(room, MAX_RELEASED)
         if not room:
             return []
-        admitted = [
-            self._admission.admit_id(job_id)
-            for job_id in self._store.waiting_of(user_id, limit=room)
-        ]
+        admitted = self._over.each(
+            self._store.waiting_of(user_id, limit=room), self._admission.admit_id
+        )
         return [
             seen.job
             for seen in admitted

@@ -25,7 +25,13 @@ class SqlPurging:
     def purge_results(self, *, limit: int) -> int:
         with writing(self._engine) as connection:
             is_over = results.c.expire_at < connection.scalar(select(store_clock(self._engine)))
-            some = select(results.c.job_id).where(is_over).limit(limit)
+            # A row that somebody else has locked is left to the next call.
+            some = (
+                select(results.c.job_id)
+                .where(is_over)
+                .limit(limit)
+                .with_for_update(skip_locked=True)
+            )
             # Judged once more where it is deleted: a replay may have been faster.
             gone = connection.execute(delete(results).where(results.c.job_id.in_(some), is_over))
         return gone.rowcount

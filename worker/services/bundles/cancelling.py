@@ -11,6 +11,7 @@ from worker.jobs.states import JobStatus
 from worker.ports import Store
 from worker.services.bundles.progress import BundleProgress
 from worker.services.cancelling import MAX_TRIES, cancel
+from worker.services.passing_over import PassingOver
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +29,7 @@ class BundleCancelling:
         self._store = store
         self._progress = progress
         self._on_ended = on_ended
+        self._over = PassingOver(store)
 
     def cancel(self, bundle_id: str, *, limit: int = LIMIT) -> BundleSnapshot | None:
         """Ask for the end of a bundle; the bundle as it stands then, ``None`` for an unknown id.
@@ -55,10 +57,11 @@ class BundleCancelling:
             if not job.status.is_final and not job.cancel_requested
         ]
         unfinished.sort(key=lambda job: (job.status is not JobStatus.RUNNING, job.is_admitted))
-        ended = [job for one in unfinished[:limit] if (job := self._stopped(one)) is not None]
+        asked = self._over.each([job.job_id for job in unfinished[:limit]], self._stopped)
+        ended = [job for job in asked if job is not None]
         if ended:
             self._on_ended(ended[-1])
-        return len(unfinished[:limit])
+        return len(asked)
 
     def _mark(self, bundle_id: str) -> BundleSnapshot | None:
         for _ in range(MAX_TRIES):
@@ -72,10 +75,10 @@ class BundleCancelling:
                 continue
         raise Conflict(f"bundle {bundle_id} is written faster than it can be cancelled")
 
-    def _stopped(self, job: Job) -> Job | None:
+    def _stopped(self, job_id: str) -> Job | None:
         """The job if it has ended by this; one that runs stops later."""
         try:
-            seen = cancel(self._store, job.job_id)
+            seen = cancel(self._store, job_id)
         except Conflict:
             return None
         return seen.job if seen is not None and seen.job.status.is_final else None

@@ -1,7 +1,6 @@
 """Bundles that nobody expanded, and what those that run have come to."""
 
 import logging
-from collections.abc import Callable
 from contextlib import suppress
 
 from worker.jobs import bundle_transitions
@@ -13,6 +12,7 @@ from worker.services.arrivals import Arrival
 from worker.services.bundles.arrivals import BundleArrivals
 from worker.services.bundles.cancelling import BundleCancelling
 from worker.services.bundles.progress import BundleProgress
+from worker.services.passing_over import PassingOver
 from worker.services.sweep.guarded import for_each
 
 logger = logging.getLogger(__name__)
@@ -21,8 +21,6 @@ EXPANDED_AT_ONCE = 20
 #: So many times that number are tried in one sweep, should nothing come of the first.
 PAGES_AT_ONCE = 10
 LOOKED_AT = 100
-#: Bundles of which one sweep cannot read what it needs, each of them after some time.
-PASSED_OVER_AT_ONCE = 3
 #: Chunk jobs of one bundle that one sweep stops.
 STOPPED_AT_ONCE = 1_000
 
@@ -44,10 +42,12 @@ class UnexpandedBundles:
 
     def run(self) -> int:
         done = 0
-        expand = _passing_over(self._store, self._expand)
         for _ in range(PAGES_AT_ONCE):
             bundles = self._store.unexpanded_bundles(limit=EXPANDED_AT_ONCE, after=self._last)
-            done += for_each(bundles, expand)
+            over = PassingOver(self._store, "bundle")
+            done += for_each(bundles, self._expand, over)
+            if over.has_given_up:
+                break
             if len(bundles) < EXPANDED_AT_ONCE:
                 self._last = ""
                 break
@@ -119,8 +119,9 @@ class RunningBundles:
 
     def run(self) -> int:
         bundles = self._store.running_bundles(limit=LOOKED_AT, after=self._last)
-        done = for_each(bundles, _passing_over(self._store, self._look))
-        if len(bundles) < LOOKED_AT:
+        over = PassingOver(self._store, "bundle")
+        done = for_each(bundles, self._look, over)
+        if len(bundles) < LOOKED_AT and not over.has_given_up:
             self._last = ""
         return done
 
@@ -135,28 +136,3 @@ class RunningBundles:
             stopped = self._cancelling.stop_chunks(bundle_id, limit=STOPPED_AT_ONCE)
         after = self._progress.update(bundle_id)
         return int(stopped > 0 or (after is not None and after.version != seen.version))
-
-
-def _passing_over(store: Store, act: Callable[[str], int]) -> Callable[[str], int]:
-    """``act``, but some of the bundles may be out of reach, as long as the store itself answers:
-    their rows or their variants lie elsewhere.
-    """
-    passed = 0
-
-    def attempt(bundle_id: str) -> int:
-        nonlocal passed
-        try:
-            return act(bundle_id)
-        except StoreUnavailable as error:
-            store.ping()
-            passed += 1
-            if passed > PASSED_OVER_AT_ONCE:
-                raise
-            logger.warning(
-                "a bundle is out of reach: %s",
-                error,
-                extra={"event": "bundle_delayed", "bundle_id": bundle_id},
-            )
-            return 0
-
-    return attempt

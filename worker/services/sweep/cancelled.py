@@ -4,6 +4,7 @@ from worker.jobs import transitions
 from worker.jobs.errors import ErrorCode, IllegalTransition
 from worker.jobs.job import JobChange, Snapshot
 from worker.ports import JobStore
+from worker.services.passing_over import PassingOver
 from worker.services.sweep.aftermath import Aftermath
 from worker.services.sweep.guarded import attempt, for_each
 
@@ -17,10 +18,11 @@ class CancelledInQueue:
 
     def __init__(self, store: JobStore, aftermath: Aftermath) -> None:
         self._store = store
+        self._over = PassingOver(store)
         self._aftermath = aftermath
 
     def run(self) -> int:
-        return for_each(self._store.cancelled_in_queue(limit=LIMIT), self._end)
+        return for_each(self._store.cancelled_in_queue(limit=LIMIT), self._end, self._over)
 
     def _end(self, job_id: str) -> int:
         def decide(seen: Snapshot) -> JobChange:

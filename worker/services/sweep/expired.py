@@ -15,6 +15,7 @@ from worker.jobs.job import Snapshot
 from worker.jobs.lanes import OWN_LANES
 from worker.jobs.retention import end_of_record, is_over, keep_longer
 from worker.ports import ArtifactStore, Clock, Store
+from worker.services.passing_over import PassingOver
 from worker.services.sweep.guarded import attempt, for_each
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ class Expired:
     ) -> None:
         """A process that ``keeps_all`` removes nothing, even where another one has set a date."""
         self._store = store
+        self._over = PassingOver(store, "record")
         self._artifacts = artifacts
         self._clock = clock
         self._keeps_all = keeps_all
@@ -50,18 +52,19 @@ class Expired:
         return done + self._each(self._store.outlived_bundles(limit=LIMIT), self._bundle)
 
     def _each(self, ids: Sequence[str], act: Callable[[str], int]) -> int:
-        done = 0
-        for one in ids:
+        def in_time(one: str) -> int:
             if self._is_late():
-                break
+                return 0
             try:
-                done += for_each([one], act)
+                return act(one)
             except BucketUnavailable as error:
                 logger.warning(
                     "artifacts cannot be removed now: %s", error, extra={"event": "purge_delayed"}
                 )
-                break
-        return done
+                self._until = self._clock.monotonic()
+                return 0
+
+        return for_each(ids, in_time, self._over)
 
     def _is_late(self) -> bool:
         return self._clock.monotonic() >= self._until

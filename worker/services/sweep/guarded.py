@@ -7,6 +7,7 @@ from worker.jobs.errors import Conflict, IllegalTransition, RecordRefused, Store
 from worker.jobs.job import Job, JobChange, Snapshot
 from worker.jobs.lanes import OWN_LANES
 from worker.ports import JobStore
+from worker.services.passing_over import PassingOver
 
 logger = logging.getLogger(__name__)
 
@@ -33,18 +34,20 @@ def attempt(store: JobStore, job_id: str, decide: Callable[[Snapshot], JobChange
         return None
 
 
-def for_each(items: Iterable[str], act: Callable[[str], int]) -> int:
-    """Act on each; the sum of what was done.
+def for_each(items: Iterable[str], act: Callable[[str], int], over: PassingOver) -> int:
+    """Act on each; the sum of what was done. One that fails, or is delayed, does not stop the rest.
 
     Raises:
-        StoreUnavailable: going on would be of no use.
+        StoreUnavailable: the store does not answer.
     """
-    done = 0
-    for item in items:
+
+    def guarded(item: str) -> int:
         try:
-            done += act(item)
+            return act(item)
         except StoreUnavailable:
             raise
         except Exception:
             logger.exception("a sweep fails at one job", extra={"event": "sweep_failed"})
-    return done
+            return 0
+
+    return sum(over.each(items, guarded))

@@ -5,6 +5,7 @@ import logging
 from worker.jobs import transitions
 from worker.jobs.job import JobChange, Snapshot
 from worker.ports import JobStore
+from worker.services.passing_over import PassingOver
 from worker.services.sweep.aftermath import Aftermath
 from worker.services.sweep.guarded import attempt, for_each
 
@@ -23,12 +24,13 @@ class Overdue:
 
     def __init__(self, store: JobStore, aftermath: Aftermath, *, longest: float) -> None:
         self._store = store
+        self._over = PassingOver(store)
         self._aftermath = aftermath
         self._longest = longest
 
     def run(self) -> int:
         overdue = self._store.overdue(longest=self._longest, slack=SLACK_SECONDS, limit=LIMIT)
-        return for_each(overdue, self._time_out)
+        return for_each(overdue, self._time_out, self._over)
 
     def _time_out(self, job_id: str) -> int:
         def decide(seen: Snapshot) -> JobChange:

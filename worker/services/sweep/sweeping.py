@@ -8,6 +8,7 @@ from typing import Protocol
 
 from worker.jobs.errors import StoreUnavailable
 from worker.ports import Clock
+from worker.services.sweep.contact import StoreContact
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +37,9 @@ class Swept:
 class Sweep:
     """The service."""
 
-    def __init__(self, steps: Sequence[Step], clock: Clock) -> None:
+    def __init__(self, steps: Sequence[Step], contact: StoreContact, clock: Clock) -> None:
         self._steps = steps
+        self._contact = contact
         self._clock = clock
 
     def run(self) -> Swept:
@@ -56,8 +58,15 @@ class Sweep:
                 continue
             try:
                 done[step.name] = step.run()
-            except StoreUnavailable:
-                raise
+            except StoreUnavailable as error:
+                self._contact.require()
+                failed.append(step.name)
+                logger.warning(
+                    "a step of the sweep broke off, the store answers otherwise: %s: %s",
+                    step.name,
+                    error,
+                    extra={"event": "sweep_failed"},
+                )
             except Exception:
                 failed.append(step.name)
                 logger.exception(

@@ -3,6 +3,7 @@
 from worker.jobs.states import JobStatus
 from worker.ports import JobStore
 from worker.services.admission import Admission
+from worker.services.passing_over import PassingOver
 from worker.services.sweep.aftermath import Aftermath
 from worker.services.sweep.guarded import for_each
 
@@ -16,11 +17,12 @@ class Unadmitted:
 
     def __init__(self, store: JobStore, admission: Admission, aftermath: Aftermath) -> None:
         self._store = store
+        self._over = PassingOver(store)
         self._admission = admission
         self._aftermath = aftermath
 
     def run(self) -> int:
-        return for_each(self._store.unadmitted(limit=LIMIT), self._admit)
+        return for_each(self._store.unadmitted(limit=LIMIT), self._admit, self._over)
 
     def _admit(self, job_id: str) -> int:
         seen = self._admission.admit_id(job_id)
