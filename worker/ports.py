@@ -160,7 +160,12 @@ class JobStore(JobSearch, JobCounts, Switches, Protocol):
         """
 
     def commit(
-        self, seen: Snapshot, change: JobChange, result: ResultRecord | None = None
+        self,
+        seen: Snapshot,
+        change: JobChange,
+        result: ResultRecord | None = None,
+        *,
+        by: datetime | None = None,
     ) -> Snapshot:
         """Write ``change``, and in the same commit make the stored result that of the job's state.
 
@@ -168,7 +173,11 @@ class JobStore(JobSearch, JobCounts, Switches, Protocol):
         hand; a change that ends the job ``failed`` removes such a one. Nothing is written, and
         nothing of the result, unless the guard holds.
 
-        Raises ``Conflict`` if the job was written since ``seen``.
+        ``by``: a moment of the store's clock after which a change without a result is no longer
+        written, however long the write was on its way. Firestore has no such guard: there a write
+        arrives within the few seconds that a call may take, or not at all.
+
+        Raises ``Conflict`` if the job was written since ``seen``, or it is too late.
         """
 
     def result(self, job_id: str) -> ResultRecord | None:

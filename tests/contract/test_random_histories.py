@@ -1,6 +1,7 @@
 """Any interleaving of users, events, workers, sweeps and deaths keeps the promises of a job: the
 eight invariants of docs/architecture.md, checked on what was written and on what is stored."""
 
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -41,11 +42,16 @@ class Unguarded(MemoryJobStore):
     """Writes whatever comes, whoever wrote in between."""
 
     def commit(
-        self, seen: Snapshot, change: JobChange, result: ResultRecord | None = None
+        self,
+        seen: Snapshot,
+        change: JobChange,
+        result: ResultRecord | None = None,
+        *,
+        by: datetime | None = None,
     ) -> Snapshot:
         now = self.get(seen.job.job_id)
         assert now is not None
-        return super().commit(now, change, result)
+        return super().commit(now, change, result, by=by)
 
 
 def test_a_store_without_guards_is_found_out() -> None:

@@ -1,13 +1,19 @@
 """While a job runs: heartbeats, progress, cancellation, and who may write."""
 
 import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
+import psycopg
 import pytest
+from sqlalchemy import make_url
 
 from tests.support.jobs import a_lease, a_running_job, claim_best, read
 from tests.support.patience import PATIENCE_SECONDS
+from tests.support.stack import eventually
+from worker.adapters.sql import SqlJobStore
 from worker.jobs import transitions
 from worker.jobs.errors import Conflict, LeaseLost
 from worker.jobs.job import JobChange, Snapshot
@@ -181,3 +187,55 @@ def test_beats_and_cancellations_at_once_lose_neither(store: JobStore) -> None:
 
     job = read(store, "j1").job
     assert (job.cancel_requested, job.progress) == (True, 0.95)
+
+
+def renewal(seen: Snapshot) -> JobChange:
+    lease = replace(a_lease(), lease_id=seen.job.hold().lease_id)
+    return transitions.beat(seen.job, seen.job.hold(), lease=lease, progress=0.5)
+
+
+@pytest.mark.parametrize("store_name", ["memory", "sqlite", "postgresql"])
+class TestTooLate:
+    """Stores that judge the moment where they write."""
+
+    @pytest.fixture
+    def store(self, request: pytest.FixtureRequest, store_name: str) -> Iterator[JobStore]:
+        if store_name == "postgresql":
+            request.applymarker(pytest.mark.postgres)
+        made: JobStore = request.getfixturevalue(f"{store_name}_store")
+        yield made
+        made.close()
+
+    def test_a_renewal_after_its_time_is_not_written(self, store: JobStore) -> None:
+        seen = a_running_job(store)
+        late = seen.read_at - timedelta(milliseconds=2)
+        with pytest.raises(Conflict):
+            store.commit(seen, renewal(seen), by=late)
+        assert read(store, "j1").version == seen.version
+
+    def test_one_in_time_is(self, store: JobStore) -> None:
+        seen = a_running_job(store)
+        after = store.commit(seen, renewal(seen), by=seen.read_at + timedelta(hours=1))
+        assert read(store, "j1").job.progress == 0.5
+        assert after.version != seen.version
+
+
+@pytest.mark.postgres
+def test_a_renewal_that_waited_for_a_lock_is_judged_when_it_gets_it(
+    postgresql_store: SqlJobStore, postgres_url: str
+) -> None:
+    seen = a_running_job(postgresql_store)
+    conninfo = make_url(postgres_url).set(drivername="postgresql").render_as_string(False)
+    with psycopg.connect(conninfo) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("SELECT 1 FROM backtest_jobs FOR UPDATE")
+        soon = seen.read_at + timedelta(seconds=1)
+        beat = pool.submit(postgresql_store.commit, seen, renewal(seen), by=soon)
+        waits = "SELECT 1 FROM pg_locks WHERE NOT granted"
+        asked = "SELECT clock_timestamp() > %s"
+        eventually(lambda: other.execute(waits).fetchone() is not None, "the beat waits")
+        eventually(lambda: other.execute(asked, (soon,)).fetchone() == (True,), "it is too late")
+        other.rollback()
+        with pytest.raises(Conflict):
+            beat.result()
+    assert read(postgresql_store, "j1").version == seen.version
+    postgresql_store.close()

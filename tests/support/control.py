@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from fastapi.testclient import TestClient
@@ -80,10 +81,15 @@ class FragileStore(MemoryJobStore):
         return super().get(job_id)
 
     def commit(
-        self, seen: Snapshot, change: JobChange, result: ResultRecord | None = None
+        self,
+        seen: Snapshot,
+        change: JobChange,
+        result: ResultRecord | None = None,
+        *,
+        by: datetime | None = None,
     ) -> Snapshot:
         self._check("commit")
-        return super().commit(seen, change, result)
+        return super().commit(seen, change, result, by=by)
 
     def expired_leases(self, *, limit: int) -> Sequence[str]:
         self._check("expired_leases")

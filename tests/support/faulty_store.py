@@ -1,6 +1,7 @@
 """A store that records every write, and at which a process may die or lose an answer."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from tests.support.histories import History
@@ -31,9 +32,14 @@ class FaultyStore:
         return self._write(lambda: self.store.create(job))
 
     def commit(
-        self, seen: Snapshot, change: JobChange, result: ResultRecord | None = None
+        self,
+        seen: Snapshot,
+        change: JobChange,
+        result: ResultRecord | None = None,
+        *,
+        by: datetime | None = None,
     ) -> Snapshot:
-        return self._write(lambda: self.store.commit(seen, change, result))
+        return self._write(lambda: self.store.commit(seen, change, result, by=by))
 
     def take_best(self, wanted: Wanted, decide: Callable[[Snapshot], JobChange]) -> Snapshot | None:
         return self._write(lambda: self.store.take_best(wanted, decide))

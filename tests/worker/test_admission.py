@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -190,9 +191,14 @@ class ContestedStore(FragileStore):
     """Somebody else writes before each commit."""
 
     def commit(
-        self, seen: Snapshot, change: JobChange, result: ResultRecord | None = None
+        self,
+        seen: Snapshot,
+        change: JobChange,
+        result: ResultRecord | None = None,
+        *,
+        by: datetime | None = None,
     ) -> Snapshot:
-        del seen, change, result
+        del seen, change, result, by
         raise Conflict("j1")
 
 

@@ -73,9 +73,14 @@ class NotingStore(SqlJobStore):
         self._noted = noted
 
     def commit(
-        self, seen: Snapshot, change: JobChange, result: ResultRecord | None = None
+        self,
+        seen: Snapshot,
+        change: JobChange,
+        result: ResultRecord | None = None,
+        *,
+        by: datetime | None = None,
     ) -> Snapshot:
-        after = super().commit(seen, change, result)
+        after = super().commit(seen, change, result, by=by)
         self._noted.progress.append(after.job.progress)
         return after
 

@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from tests.support.clocks import TickingClock
 from tests.support.control import FragileStore
 from tests.support.jobs import a_running_job, finish, read
 from tests.support.patience import PATIENCE_SECONDS
+from worker.adapters.memory import MemoryJobStore
 from worker.jobs import transitions
 from worker.jobs.errors import Conflict, LeaseLost, OutcomeUnknown, StoreUnavailable
 from worker.jobs.job import JobChange, ResultRecord, Snapshot
@@ -32,10 +34,15 @@ class CountingStore(FragileStore):
         self.commits = 0
 
     def commit(
-        self, seen: Snapshot, change: JobChange, result: ResultRecord | None = None
+        self,
+        seen: Snapshot,
+        change: JobChange,
+        result: ResultRecord | None = None,
+        *,
+        by: datetime | None = None,
     ) -> Snapshot:
         self.commits += 1
-        return super().commit(seen, change, result)
+        return super().commit(seen, change, result, by=by)
 
 
 class Kept:
@@ -231,8 +238,8 @@ def test_a_beat_whose_answer_got_lost_is_found_to_have_happened() -> None:
     kept = Kept()
     real = kept.store.commit
 
-    def unheard(*arguments: Any) -> Snapshot:
-        real(*arguments)
+    def unheard(*arguments: Any, **more: Any) -> Snapshot:
+        real(*arguments, **more)
         raise OutcomeUnknown("no answer")
 
     kept.store.commit = unheard  # type: ignore[method-assign]  # in its place
@@ -246,7 +253,7 @@ def test_a_beat_whose_answer_got_lost_is_found_to_have_happened() -> None:
 def test_conflicts_without_end_are_left_for_the_next_tick(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = Kept()
 
-    def busy(*_: object) -> Snapshot:
+    def busy(*_: object, **__: object) -> Snapshot:
         raise Conflict("j1")
 
     monkeypatch.setattr(kept.store, "commit", busy)
@@ -323,7 +330,7 @@ def test_an_error_of_ours_in_a_beat_does_not_end_the_thread() -> None:
     failed = threading.Event()
     real = kept.store.commit
 
-    def broken(*_: object) -> Snapshot:
+    def broken(*_: object, **__: object) -> Snapshot:
         kept.store.commit = real  # type: ignore[method-assign]  # in its place
         failed.set()
         raise ZeroDivisionError
@@ -348,3 +355,81 @@ def test_store_outages_are_told_apart_from_lost_leases() -> None:
     kept.store.fail("commit", error=StoreUnavailable("away"))
     kept.after(30)
     assert kept.keeper.reason is None
+
+
+class HeldUp(MemoryJobStore):
+    """A beat waits for a connection before it is written."""
+
+    def __init__(self, clock: TickingClock) -> None:
+        super().__init__(clock)
+        self.clock = clock
+        self.seconds = 0.0
+
+    def commit(
+        self,
+        seen: Snapshot,
+        change: JobChange,
+        result: ResultRecord | None = None,
+        *,
+        by: datetime | None = None,
+    ) -> Snapshot:
+        self.clock.advance(self.seconds)
+        return super().commit(seen, change, result, by=by)
+
+
+def kept_on(store: HeldUp, claimed_at: float = 0.0) -> LeaseKeeper:
+    return LeaseKeeper(
+        store,
+        a_running_job(store),
+        claimed_at=claimed_at,
+        clock=store.clock,
+        timing=TIMING,
+        shutdown=threading.Event(),
+        on_beat=lambda: None,
+    )
+
+
+@pytest.mark.parametrize("seconds", [46.0, 61.0, 500.0])
+def test_a_beat_that_arrives_when_the_lease_is_given_up_renews_nothing(seconds: float) -> None:
+    store = HeldUp(TickingClock())
+    keeper = kept_on(store)
+    before = read(store, "j1").version
+    store.clock.advance(TIMING.heartbeat)
+    store.seconds = seconds
+    keeper.tick()
+    assert read(store, "j1").version == before
+    assert keeper.reason is StopReason.LEASE_LOST
+
+
+def test_a_beat_that_arrives_in_time_renews() -> None:
+    store = HeldUp(TickingClock())
+    keeper = kept_on(store)
+    store.clock.advance(TIMING.heartbeat)
+    store.seconds = 44.0
+    before = read(store, "j1").version
+    keeper.tick()
+    assert read(store, "j1").version == before + 1
+    assert keeper.reason is None
+
+
+def test_trust_counts_from_before_the_claim_was_sent() -> None:
+    """The claim was on its way for twenty seconds, and may have been written in the first."""
+    store = HeldUp(TickingClock())
+    keeper = kept_on(store, claimed_at=-20.0)
+    store.clock.advance(TIMING.heartbeat)
+    store.seconds = 30.0
+    before = read(store, "j1").version
+    keeper.tick()
+    assert read(store, "j1").version == before
+
+
+def test_no_beat_is_sent_after_that_time() -> None:
+    kept = Kept()
+    kept.store.fail("commit")
+    kept.after(30)
+    kept.clock.advance(60)
+    kept.store.away.clear()
+    kept.store.commits = 0
+    kept.keeper._beat()
+    assert kept.store.commits == 0
+    assert kept.keeper.reason is StopReason.LEASE_LOST

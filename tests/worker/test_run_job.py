@@ -1,6 +1,7 @@
 """Claim to end: every way in which a run can go ends in exactly one write, or in none."""
 
 import threading
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -251,10 +252,15 @@ class UnheardStore:
         parts.store.commit = self.commit  # type: ignore[method-assign]  # in its place
 
     def commit(
-        self, seen: Snapshot, change: JobChange, result: ResultRecord | None = None
+        self,
+        seen: Snapshot,
+        change: JobChange,
+        result: ResultRecord | None = None,
+        *,
+        by: datetime | None = None,
     ) -> Snapshot:
         if result is None or self.times == 0:
-            return self.real(seen, change, result)
+            return self.real(seen, change, result, by=by)
         self.times -= 1
         if self.happened:
             self.real(seen, change, result)

@@ -68,11 +68,17 @@ class MemoryJobStore(MemoryOverview, MemoryBundles):
             return self._write(record, with_expiry(seen, decide(seen), self._retention))
 
     def commit(
-        self, seen: Snapshot, change: JobChange, result: ResultRecord | None = None
+        self,
+        seen: Snapshot,
+        change: JobChange,
+        result: ResultRecord | None = None,
+        *,
+        by: datetime | None = None,
     ) -> Snapshot:
         with self._lock:
             record = self._records.get(seen.job.job_id)
-            if record is None or record.revision != seen.version:
+            is_late = by is not None and self._clock.now() > by
+            if record is None or record.revision != seen.version or is_late:
                 raise Conflict(seen.job.job_id)
             require_outcome(seen.job, change, result)
             change = with_expiry(seen, change, self._retention)

@@ -9,7 +9,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from worker.jobs import transitions
@@ -89,6 +89,7 @@ class LeaseKeeper:
         self._shutdown = shutdown
         self._on_beat = on_beat
         self._started = clock.monotonic()
+        self._renewable = self._renewable_until(claimed, claimed_at, self._started)
         self._answered = claimed_at
         self._attempted = claimed_at
         self._unanswered = False
@@ -203,21 +204,35 @@ class LeaseKeeper:
             )
 
     def _write(self) -> bool:
+        """Renew the lease while it is surely ours. The write may be on its way for long: it waits
+        for a connection, then for a lock. So the store judges the moment once more where it writes.
+        """
         sent = self._clock.monotonic()
+        if sent - self._answered >= self._timing.trust:
+            raise LeaseLost(f"attempt {self._hold.attempt} of job {self._hold.job_id}")
         change = transitions.beat(
             self._seen.job, self._hold, lease=self._renewed(), progress=self._progress
         )
         try:
-            self._seen = self._store.commit(self._seen, change)
+            self._seen = self._store.commit(self._seen, change, by=self._renewable)
         except Conflict:
             return False
         self._answered = sent
+        self._renewable = self._renewable_until(self._seen, sent, self._clock.monotonic())
         return True
 
+    def _renewable_until(self, written: Snapshot, sent: float, heard: float) -> datetime:
+        """The moment of the store's clock until which a lease that was just written is trusted.
+
+        The store wrote it between ``sent`` and ``heard`` of the monotonic clock, and trust counts
+        from ``sent``.
+        """
+        return written.read_at + timedelta(seconds=self._timing.trust - (heard - sent))
+
     def _reread(self) -> None:
-        """Somebody wrote: find out whether the job is still ours, and what they want."""
+        """A beat was refused: find out whether the job is still ours, and what others wrote."""
         seen = self._store.get(self._hold.job_id)
-        if seen is None or not _holds(seen.job, self._hold):
+        if seen is None or not _holds(seen.job, self._hold) or seen.read_at > self._renewable:
             raise LeaseLost(f"attempt {self._hold.attempt} of job {self._hold.job_id}")
         self._seen = seen
         if seen.job.cancel_requested:

@@ -138,7 +138,12 @@ class FirestoreJobStore(FirestoreOverview, FirestoreSwitches, FirestorePurging, 
             return None
 
     def commit(
-        self, seen: Snapshot, change: JobChange, result: ResultRecord | None = None
+        self,
+        seen: Snapshot,
+        change: JobChange,
+        result: ResultRecord | None = None,
+        *,
+        by: datetime | None = None,  # noqa: ARG002 - a precondition knows no clock
     ) -> Snapshot:
         job_id = seen.job.job_id
         require_outcome(seen.job, change, result)

@@ -5,6 +5,7 @@ its column's type in :mod:`tables`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -23,7 +24,12 @@ Convert = Callable[[Any], Any]
 #: The text and what fills its placeholders.
 Statement = tuple[str, list[Any]]
 
+#: As :func:`utc_text` writes a moment, to the millisecond.
+_SQLITE_CLOCK = "strftime('%Y-%m-%dT%H:%M:%f', 'now')"
 _CLOCK = "(SELECT clock_timestamp() AS now) AS clock"
+#: The same, read when the lock of the row has been got, however long that took.
+_HELD = "WITH held AS (SELECT 1 FROM backtest_jobs WHERE job_id = %s AND revision = %s FOR UPDATE)"
+_CLOCK_THEN = "(SELECT clock_timestamp() AS now FROM held) AS clock"
 
 
 class Statements:
@@ -53,15 +59,27 @@ class Statements:
         return self._best("= ANY(%s)", " FOR UPDATE SKIP LOCKED"), [lane, list(versions)]
 
     def update(
-        self, job_id: str, revision: int, row: Mapping[str, Any], *, wakes: bool = False
+        self,
+        job_id: str,
+        revision: int,
+        row: Mapping[str, Any],
+        *,
+        wakes: bool = False,
+        by: datetime | None = None,
     ) -> Statement:
         """Write columns of the row that still has this revision; gives the server's clock.
 
-        ``wakes``: tell whoever listens that there is a job to run, when this is committed.
+        ``wakes``: tell whoever listens that there is a job to run, when this is committed. ``by``:
+        the moment after which nothing is written.
         """
         timed = tuple(value is ServerTime.NOW for value in row.values())
-        sql = self._update(tuple(row), timed, wakes)
-        return sql, [*self._values("backtest_jobs", row), job_id, revision]
+        sql = self._update(tuple(row), timed, wakes, by is not None)
+        values = [*self._values("backtest_jobs", row), job_id, revision]
+        if by is None:
+            return sql, values
+        if self._embedded:
+            return sql, [*values, utc_text(by)]
+        return sql, [job_id, revision, *values, by]
 
     def put_result(self, row: Mapping[str, Any]) -> Statement:
         """A result by itself, in place of whatever was there."""
@@ -118,17 +136,25 @@ class Statements:
                 raise RecordRefused(f"{name} cannot be stored: {error}") from error
         return values
 
-    def _update_text(self, names: tuple[str, ...], timed: tuple[bool, ...], wakes: bool) -> str:
+    def _update_text(
+        self, names: tuple[str, ...], timed: tuple[bool, ...], wakes: bool, in_time: bool
+    ) -> str:
         written = [
             f"{name} = {'clock.now' if is_clock else self._mark}"
             for name, is_clock in zip(names, timed, strict=True)
         ]
         text = f"UPDATE backtest_jobs SET {', '.join(written)}, revision = revision + 1"
-        guard = f" WHERE job_id = {self._mark} AND revision = {self._mark} RETURNING "
+        guard = f" WHERE job_id = {self._mark} AND revision = {self._mark}"
         if self._embedded:
-            return text + guard + "revision"
+            late = f" AND {_SQLITE_CLOCK} <= ?" if in_time else ""
+            return f"{text}{guard}{late} RETURNING revision"
         notify = f", pg_notify('{CHANNEL}', '')" if wakes else ""
-        return f"{text} FROM {_CLOCK}{guard}clock.now AS now{notify}"
+        if in_time:
+            return (
+                f"{_HELD} {text} FROM {_CLOCK_THEN}{guard} AND clock.now <= %s "
+                f"RETURNING clock.now AS now{notify}"
+            )
+        return f"{text} FROM {_CLOCK}{guard} RETURNING clock.now AS now{notify}"
 
     def _insert_text(self, names: tuple[str, ...]) -> str:
         marks = ", ".join(self._mark for _ in names)

@@ -118,10 +118,15 @@ class SqlJobStore(SqlOverview, SqlSwitches, SqlBundles, SqlPurging):
         return taken[0].done(row) if taken else None
 
     def commit(
-        self, seen: Snapshot, change: JobChange, result: ResultRecord | None = None
+        self,
+        seen: Snapshot,
+        change: JobChange,
+        result: ResultRecord | None = None,
+        *,
+        by: datetime | None = None,
     ) -> Snapshot:
         require_outcome(seen.job, change, result)
-        write = self._write(seen, change)
+        write = self._write(seen, change, by)
         row = None
         if result is not None:
             expire_at = expiry_of_result(seen.job, write.change, result)
@@ -169,9 +174,9 @@ class SqlJobStore(SqlOverview, SqlSwitches, SqlBundles, SqlPurging):
         self._driver.close()
         self._engine.dispose()
 
-    def _write(self, seen: Snapshot, change: JobChange) -> Write:
+    def _write(self, seen: Snapshot, change: JobChange, by: datetime | None = None) -> Write:
         clock = datetime.now(UTC) if self._embedded else ServerTime.NOW
-        return Write(self._sql, seen, with_expiry(seen, change, self._retention), clock)
+        return Write(self._sql, seen, with_expiry(seen, change, self._retention), clock, by)
 
     def _snapshot(self, row: Record) -> Snapshot:
         read_at = datetime.now(UTC) if self._embedded else in_utc(row[-1])

@@ -17,16 +17,24 @@ from worker.jobs.states import JobStatus
 
 
 class Write:
-    """``clock``: the moment that is written wherever the change says "now", or the server's."""
+    """``clock``: the moment that is written wherever the change says "now", or the server's.
+    ``by``: after that moment nothing is written.
+    """
 
     def __init__(
-        self, sql: Statements, seen: Snapshot, change: JobChange, clock: datetime | ServerTime
+        self,
+        sql: Statements,
+        seen: Snapshot,
+        change: JobChange,
+        clock: datetime | ServerTime,
+        by: datetime | None = None,
     ) -> None:
         self._sql = sql
         self._embedded = isinstance(clock, datetime)
         self._seen = seen
         self.change = storable(change)
         self.clock = clock
+        self._by = by
 
     def statements(self, result: Mapping[str, Any] | None = None) -> list[Statement]:
         """What writes the change and the result's row, and gives the server's clock first.
@@ -37,7 +45,7 @@ class Write:
         row = change_row(self.change, self.clock)
         drops = leaves_none(self.change)
         if self._embedded:
-            statements = [self._sql.update(job_id, version, row)]
+            statements = [self._sql.update(job_id, version, row, by=self._by)]
             if result is not None:
                 statements.append(self._sql.put_result(result))
             elif drops:
@@ -48,7 +56,7 @@ class Write:
         if drops:
             return [self._sql.update_without_result(job_id, version, row)]
         wakes = self._wakes(self._seen.job)
-        return [self._sql.update(job_id, version, row, wakes=wakes)]
+        return [self._sql.update(job_id, version, row, wakes=wakes, by=self._by)]
 
     def done(self, row: Record | None) -> Snapshot:
         """What the statement has made of the job. Raises ``Conflict`` if it found none to write.
