@@ -125,13 +125,25 @@ def planned(
 
 
 def test_a_claim_walks_the_queue_from_its_front(planned: Planned) -> None:
-    plan = planned.plan(*planned.statements.best(WANTED.lane, WANTED.engine_versions))
-    planned.require(plan, "backtest_jobs_queue")
+    (version,) = WANTED.engine_versions
+    for statement in (planned.statements.best, planned.statements.head):
+        planned.require(planned.plan(*statement(WANTED.lane, version)), "backtest_jobs_queue")
 
 
-def test_a_claim_of_several_engine_versions_does_too(planned: Planned) -> None:
-    plan = planned.plan(*planned.statements.best("push", ["1.0.0", "1.1.0", "2.0.0"]))
-    planned.require(plan, "backtest_jobs_queue")
+@pytest.mark.postgres
+def test_a_claim_looks_at_no_job_of_another_engine_version(postgres_url: str) -> None:
+    """Ten thousand of them are in front of the one that the worker can run."""
+    planned = Planned(postgres_url)
+    planned.store.create(an_admitted_job("mine", 1e9, engine_version="2.0.0"))
+    sql, parameters = planned.statements.best(WANTED.lane, "2.0.0")
+    explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}"
+    with planned.engine.connect() as connection:
+        raw: Any = connection.connection.dbapi_connection
+        ((plans,),) = raw.execute(explain, parameters).fetchall()
+    plan = plans[0]["Plan"]
+    assert plan["Actual Rows"] == 1
+    assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 20
+    planned.close()
 
 
 def test_a_guarded_write_finds_its_job_by_the_key(planned: Planned) -> None:
@@ -216,7 +228,7 @@ def test_without_its_index_a_claim_is_seen_to_read_everything(tmp_path: Path) ->
     planned = Planned(f"sqlite:///{tmp_path}/jobs.db")
     with writing(planned.engine) as connection:
         connection.execute(text("DROP INDEX backtest_jobs_queue"))
-    plan = planned.plan(*planned.statements.best(WANTED.lane, WANTED.engine_versions))
+    plan = planned.plan(*planned.statements.best(WANTED.lane, WANTED.engine_versions[0]))
     assert any(scan in plan for scan in SQLITE_SCAN)
     assert read(planned.store, "j00000").job.job_id == "j00000"
     planned.close()

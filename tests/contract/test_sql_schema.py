@@ -57,7 +57,7 @@ def shape_of(engine: Engine) -> dict[str, tuple[list[tuple[str, str, bool]], lis
     return {
         table: (
             [(c["name"], str(c["type"]), c["nullable"]) for c in seen.get_columns(table)],
-            sorted(str(index["name"]) for index in seen.get_indexes(table)),
+            sorted(f"{index['name']} {index['column_names']}" for index in seen.get_indexes(table)),
         )
         for table in seen.get_table_names()
     }

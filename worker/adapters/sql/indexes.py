@@ -12,7 +12,15 @@ __all__ = ["metadata"]
 UNRANKED = text("status = 'queued' AND rank IS NULL")
 CANCELLED = text("cancel_requested")
 
-Index("backtest_jobs_queue", jobs.c.status, jobs.c.lane, jobs.c.rank, jobs.c.job_id)
+# The engine version stands before the rank: jobs that other workers run are not even looked at.
+Index(
+    "backtest_jobs_queue",
+    jobs.c.status,
+    jobs.c.lane,
+    jobs.c.engine_version,
+    jobs.c.rank,
+    jobs.c.job_id,
+)
 # Chunk jobs have an index of their own: a user's list never meets them.
 _ALONE, _IN_BUNDLE = jobs.c.bundle_id.is_(None), jobs.c.bundle_id.is_not(None)
 Index(

@@ -4,7 +4,7 @@ Every statement reads or writes whole rows by position; what a value is to the d
 its column's type in :mod:`tables`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -51,12 +51,16 @@ class Statements:
         #: One job by its id.
         self.get = f"SELECT {self._seen()} FROM backtest_jobs WHERE job_id = {self._mark}"
 
-    def best(self, lane: str, versions: Sequence[str]) -> Statement:
-        """The first of the queue that nobody else is about to take; locked where rows can be."""
-        if self._embedded:
-            marks = ", ".join("?" * len(versions))
-            return self._best(f"IN ({marks})", ""), [lane, *versions]
-        return self._best("= ANY(%s)", " FOR UPDATE SKIP LOCKED"), [lane, list(versions)]
+    def best(self, lane: str, version: str) -> Statement:
+        """The first of one engine version in the queue that nobody else is about to take; locked
+        where rows can be.
+        """
+        locking = "" if self._embedded else " FOR UPDATE SKIP LOCKED"
+        return f"SELECT {self._seen()} {self._queue()}{locking}", [lane, version]
+
+    def head(self, lane: str, version: str) -> Statement:
+        """Rank and id of the first of one engine version in the queue, whoever takes it."""
+        return f"SELECT rank, job_id {self._queue()}", [lane, version]
 
     def update(
         self,
@@ -116,11 +120,10 @@ class Statements:
         columns = ", ".join(COLUMNS)
         return columns if self._embedded else f"{columns}, clock_timestamp()"
 
-    def _best(self, versions: str, locking: str) -> str:
+    def _queue(self) -> str:
         return (
-            f"SELECT {self._seen()} FROM backtest_jobs WHERE status = 'queued' "
-            f"AND lane = {self._mark} AND engine_version {versions} AND rank IS NOT NULL "
-            f"ORDER BY rank, job_id LIMIT 1{locking}"
+            f"FROM backtest_jobs WHERE status = 'queued' AND lane = {self._mark} "
+            f"AND engine_version = {self._mark} AND rank IS NOT NULL ORDER BY rank, job_id LIMIT 1"
         )
 
     def _values(self, table: str, row: Mapping[str, Any]) -> list[Any]:

@@ -1,6 +1,6 @@
 """The job store over SQL: every write is one transaction guarded by the row's revision."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -114,8 +114,25 @@ class SqlJobStore(SqlOverview, SqlSwitches, SqlBundles, SqlPurging):
             taken.append(self._write(seen, decide(seen)))
             return taken[0].statements()
 
-        row = self._driver.locked(self._sql.best(wanted.lane, wanted.engine_versions), write)
-        return taken[0].done(row) if taken else None
+        for version in self._in_turn(wanted):
+            row = self._driver.locked(self._sql.best(wanted.lane, version), write)
+            if taken:
+                return taken[0].done(row)
+        return None
+
+    def _in_turn(self, wanted: Wanted) -> Sequence[str]:
+        """The engine versions that have something in the queue, by the rank of their first job.
+
+        Each has its own part of the index, and no index has them in one order.
+        """
+        if len(wanted.engine_versions) == 1:
+            return wanted.engine_versions
+        heads = {
+            version: head
+            for version in wanted.engine_versions
+            if (head := self._driver.one(*self._sql.head(wanted.lane, version))) is not None
+        }
+        return sorted(heads, key=heads.__getitem__)
 
     def commit(
         self,
