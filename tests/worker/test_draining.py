@@ -10,6 +10,7 @@ from tests.support.patience import PATIENCE_SECONDS
 from tests.support.workers import ScriptedResult, WorkerParts, make_worker
 from worker.adapters.local import LocalDoorbell
 from worker.bootstrap import drain_limits
+from worker.jobs.errors import StoreUnavailable
 from worker.jobs.job import JobChange
 from worker.jobs.states import JobStatus
 from worker.ports import Ring
@@ -185,3 +186,45 @@ def test_an_outage_does_not_end_the_drain(error: Exception | None) -> None:
         local.parts.store.away.clear()
         local.parts.queue("j2", place=1)
         local.wait_for("j2")
+
+
+class Counting:
+    """A bell that nobody rings; it notes how long each wait is, and ends after some."""
+
+    def __init__(self, waits: int, shutdown: threading.Event) -> None:
+        self.waited: list[float] = []
+        self._waits = waits
+        self._shutdown = shutdown
+
+    def ring(self, ring: Ring) -> None:
+        del ring
+
+    def wait(self, timeout: float) -> bool:
+        self.waited.append(timeout)
+        if len(self.waited) == self._waits:
+            self._shutdown.set()
+        return False
+
+    def close(self) -> None:
+        return
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("no answer"), ZeroDivisionError("inside")])
+def test_after_an_error_it_looks_again_sooner_than_it_polls(error: Exception) -> None:
+    parts = make_worker()
+    answers: list[Exception | None] = [None, error, error, error, error, None, error]
+    bell = Counting(len(answers), parts.worker.shutdown)
+
+    class Drained:
+        def drain(self, arrived_at: float) -> int:
+            del arrived_at
+            failure = answers[len(bell.waited)]
+            if failure is not None:
+                raise failure
+            return 0
+
+    drain: Any = Drained()
+    local = LocalDrain(drain, bell, parts.clock, parts.worker.shutdown, 5.0)
+    local.start()
+    local.join(PATIENCE_SECONDS)
+    assert bell.waited == [5.0, 1.0, 2.0, 4.0, 5.0, 5.0, 1.0]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from worker.jobs.changes import changed
-from worker.jobs.job import Job, JobChange, is_job_id
+from worker.jobs.job import Job, JobChange, is_job_id, may_name_a_record
 from worker.jobs.lease import SERVER_TIME, Hold, Lease
 from worker.jobs.rank import queue_rank
 from worker.jobs.states import EnumStyle, JobStatus, read_status
@@ -105,3 +105,13 @@ class TestChanged:
         after = changed(Job(job_id="j1"), JobChange(lease=LEASE, admitted_at=NOW), NOW)
 
         assert (after.lease, after.admitted_at) == (LEASE, NOW)
+
+
+@pytest.mark.parametrize("text", ["j1", "a b", "é", "x" * 1500, "..."])
+def test_ids_that_a_server_may_have_written(text: str) -> None:
+    assert may_name_a_record(text)
+
+
+@pytest.mark.parametrize("text", ["", ".", "..", "a/b", "a\0b", "__x__", "\ud800", "é" * 751])
+def test_ids_that_no_store_can_have(text: str) -> None:
+    assert not may_name_a_record(text)

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
-from worker.jobs.job import Job, is_job_id
+from worker.jobs.job import Job, may_name_a_record
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -35,6 +35,7 @@ class Cursor:
             admitted_at = datetime.fromisoformat(time_text)
         except (binascii.Error, ValueError, TypeError) as error:
             raise ValueError("this cursor was not given by a page") from error
-        if admitted_at.tzinfo is None or not isinstance(job_id, str) or not is_job_id(job_id):
+        is_id = isinstance(job_id, str) and may_name_a_record(job_id)
+        if admitted_at.tzinfo is None or not is_id:
             raise ValueError("this cursor was not given by a page")
         return cls(admitted_at, job_id)

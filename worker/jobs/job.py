@@ -17,9 +17,31 @@ JOB_ID_PATTERN = r"[A-Za-z0-9_-]{1,128}"
 _RESERVED_ID = re.compile(r"__.*__")
 
 
+#: The longest id of a Firestore document, in bytes.
+_LONGEST_RECORD_ID = 1500
+
+
 def is_job_id(text: str) -> bool:
-    """Whether a job may bear this id; no store holds any other."""
+    """Whether a job may bear this id; none is created under any other."""
     return bool(re.fullmatch(JOB_ID_PATTERN, text)) and not _RESERVED_ID.fullmatch(text)
+
+
+def may_name_a_record(text: str) -> bool:
+    """Whether a server that writes into the store itself may have put a record under this id."""
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        return False
+    is_path = text in (".", "..") or "/" in text or "\0" in text
+    return 1 <= size <= _LONGEST_RECORD_ID and not is_path and not _RESERVED_ID.fullmatch(text)
+
+
+def id_problem(text: str) -> str:
+    """What to tell the owner of a record whose id is none that a job or bundle may bear."""
+    return (
+        "The id is not valid: expected 1 to 128 letters, digits, underscores and hyphens, "
+        f"got {text[:64]!r}."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

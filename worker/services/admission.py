@@ -22,7 +22,7 @@ from worker.jobs.errors import (
     JobFailure,
     RecordRefused,
 )
-from worker.jobs.job import Job, JobChange, Snapshot
+from worker.jobs.job import Job, JobChange, Snapshot, id_problem, is_job_id
 from worker.jobs.lanes import OWN_LANES, Rollout
 from worker.jobs.rank import MAX_PRIORITY, MIN_PRIORITY
 from worker.jobs.states import JobStatus
@@ -197,6 +197,8 @@ class Admission:
             raise IllegalTransition(f"bundle {bundle_id} has ended, and its jobs with it")
 
     def _examine(self, job: Job) -> _Examined:
+        if not is_job_id(job.job_id):
+            raise JobFailure(ErrorCode.INVALID_CONFIG, id_problem(job.job_id))
         if job.cancel_requested:
             raise JobFailure(ErrorCode.CANCELLED, transitions.CANCELLED_MESSAGE)
         if not job.user_id or not job.user_id.strip():

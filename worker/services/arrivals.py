@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 from enum import StrEnum
 
-from worker.jobs.job import Job, is_job_id
+from worker.jobs.job import Job
 from worker.jobs.lanes import OWN_LANES
 from worker.jobs.states import JobStatus
 from worker.ports import Doorbell, Ring
@@ -50,7 +50,7 @@ class Arrivals:
             DoorbellUnavailable: the job is admitted, but nobody was rung. Another event rings
                 again, and without one the sweep finds the job.
         """
-        seen = self._admission.admit_id(job_id) if is_job_id(job_id) else None
+        seen = self._admission.admit_id(job_id)
         if seen is None:
             return Arrival.UNKNOWN
         if seen.job.status is JobStatus.FAILED:

@@ -153,11 +153,15 @@ class Bell(Doorbell, Protocol):
         """Wake the waiter a last time."""
 
 
+#: After an error the queue is looked at again this soon, then after twice the time, and so on.
+RETRY_SECONDS = 1.0
+
+
 class LocalDrain:
     """Drains in a thread of this process, for installations without a broker.
 
     A ring of this process wakes it at once; the queue is also looked at every ``poll_seconds``,
-    for jobs that other processes submitted.
+    for jobs that other processes submitted. After an error it does not wait that long.
     """
 
     def __init__(
@@ -184,15 +188,25 @@ class LocalDrain:
         self._thread.join(timeout)
 
     def _run(self) -> None:
+        failures = 0
         while not self._shutdown.is_set():
             try:
                 self._drain.drain(self._clock.monotonic())
+                failures = 0
             except ShuttingDown:
                 return
             except StoreUnavailable as error:
+                failures += 1
                 logger.warning(
                     "the store does not answer: %s", error, extra={"event": "store_down"}
                 )
             except Exception:
+                failures += 1
                 logger.exception("draining failed", extra={"event": "drain_failed"})
-            self._bell.wait(self._poll_seconds)
+            self._bell.wait(self._pause(failures))
+
+    def _pause(self, failures: int) -> float:
+        """Seconds until the next look, after so many that failed in a row."""
+        if not failures:
+            return self._poll_seconds
+        return min(self._poll_seconds, RETRY_SECONDS * 2.0 ** min(failures - 1, 10))

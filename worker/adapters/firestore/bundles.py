@@ -43,7 +43,7 @@ from worker.jobs.bundle import (
 from worker.jobs.changes import changed_bundle
 from worker.jobs.chunks import ChunkTally, start_of
 from worker.jobs.errors import BundleExists, Conflict, RecordRefused, StoreUnavailable
-from worker.jobs.job import Job
+from worker.jobs.job import Job, may_name_a_record
 from worker.jobs.lanes import OWN_LANES
 from worker.jobs.retention import bundle_with_expiry
 from worker.jobs.states import DART_QUEUED, LEGACY_QUEUED, JobStatus
@@ -103,7 +103,7 @@ class FirestoreBundles(ABC):
         return BundleSnapshot(stored, written_at, utc(written_at))
 
     def get_bundle(self, bundle_id: str) -> BundleSnapshot | None:
-        if not is_bundle_id(bundle_id):
+        if not may_name_a_record(bundle_id):
             return None
         for names in _READABLE:
             try:

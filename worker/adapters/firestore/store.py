@@ -33,7 +33,7 @@ from worker.adapters.firestore.switches import FirestoreSwitches
 from worker.adapters.plain import note
 from worker.jobs.changes import changed
 from worker.jobs.errors import Conflict, JobExists, RecordRefused, StoreUnavailable
-from worker.jobs.job import Job, JobChange, ResultRecord, Snapshot, is_job_id
+from worker.jobs.job import Job, JobChange, ResultRecord, Snapshot, is_job_id, may_name_a_record
 from worker.jobs.outcomes import leaves_none, require_outcome
 from worker.jobs.retention import expiry_of_result, with_expiry
 from worker.jobs.states import JobStatus
@@ -105,7 +105,7 @@ class FirestoreJobStore(FirestoreOverview, FirestoreSwitches, FirestorePurging, 
         return Snapshot(replace(job, created_at=utc(written_at)), written_at, utc(written_at))
 
     def get(self, job_id: str) -> Snapshot | None:
-        if not is_job_id(job_id):
+        if not may_name_a_record(job_id):
             return None
         for names in _READABLE:
             try:
@@ -167,7 +167,7 @@ class FirestoreJobStore(FirestoreOverview, FirestoreSwitches, FirestorePurging, 
         return Snapshot(after, written.at, utc(written.at))
 
     def result(self, job_id: str) -> ResultRecord | None:
-        if not is_job_id(job_id):
+        if not may_name_a_record(job_id):
             return None
         with reading():
             found = self._results.document(job_id).get(retry=READ_RETRY, timeout=RPC_SECONDS)

@@ -42,7 +42,7 @@ from worker.jobs.bundle import Bundle, BundleChange, BundleSnapshot, is_bundle_i
 from worker.jobs.changes import changed_bundle
 from worker.jobs.chunks import ChunkTally, start_of, tally
 from worker.jobs.errors import BundleExists, Conflict, RecordRefused, StoreUnavailable
-from worker.jobs.job import Job
+from worker.jobs.job import Job, may_name_a_record
 from worker.jobs.lanes import OWN_LANES
 from worker.jobs.lease import ServerTime
 from worker.jobs.retention import bundle_with_expiry
@@ -77,7 +77,7 @@ class SqlBundles(ABC):
                 raise RecordRefused(f"the bundle cannot be a row: {error}") from error
 
     def get_bundle(self, bundle_id: str) -> BundleSnapshot | None:
-        if not is_bundle_id(bundle_id):
+        if not may_name_a_record(bundle_id):
             return None
         found = self._found(
             select(bundles, self._now_labelled()).where(bundles.c.bundle_id == bundle_id)

@@ -23,7 +23,7 @@ from worker.adapters.sql.tables import jobs, results
 from worker.adapters.sql.types import UtcTime, in_utc
 from worker.adapters.sql.writing import Write, is_claimable
 from worker.jobs.errors import JobExists, RecordRefused, StoreError
-from worker.jobs.job import Job, JobChange, ResultRecord, Snapshot, is_job_id
+from worker.jobs.job import Job, JobChange, ResultRecord, Snapshot, is_job_id, may_name_a_record
 from worker.jobs.lease import ServerTime
 from worker.jobs.outcomes import require_outcome
 from worker.jobs.retention import expiry_of_result, with_expiry
@@ -101,7 +101,7 @@ class SqlJobStore(SqlOverview, SqlSwitches, SqlBundles, SqlPurging):
         return Snapshot(read_job(columns), columns["revision"], columns["read_at"])
 
     def get(self, job_id: str) -> Snapshot | None:
-        if not is_job_id(job_id):
+        if not may_name_a_record(job_id):
             return None
         row = self._driver.one(self._sql.get, (job_id,))
         return None if row is None else self._snapshot(row)
@@ -151,7 +151,7 @@ class SqlJobStore(SqlOverview, SqlSwitches, SqlBundles, SqlPurging):
         return write.done(self._driver.all_if_first(write.statements(row)))
 
     def result(self, job_id: str) -> ResultRecord | None:
-        if not is_job_id(job_id):
+        if not may_name_a_record(job_id):
             return None
         query = select(results).where(results.c.job_id == job_id)
         row = read(self._engine, lambda connection: connection.execute(query).one_or_none())

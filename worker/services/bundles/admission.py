@@ -14,9 +14,10 @@ from engine.digest import SUMMARY_METRICS
 from engine.errors import ConfigProblem
 from engine.limits import shown
 from worker.jobs import bundle_transitions
-from worker.jobs.bundle import MAX_NAME_CHARACTERS, Bundle
+from worker.jobs.bundle import MAX_NAME_CHARACTERS, Bundle, is_bundle_id
 from worker.jobs.chunks import MAX_CHUNKS
 from worker.jobs.errors import ErrorCode, JobFailure
+from worker.jobs.job import id_problem
 from worker.jobs.rank import queue_rank
 from worker.jobs.variants import VariantSource
 from worker.ports import Store
@@ -66,6 +67,8 @@ class BundleAdmission:
             JobFailure: another reason why it must not run.
             StoreUnavailable: its list of variants cannot be read now.
         """
+        if not is_bundle_id(bundle.bundle_id):
+            raise JobFailure(ErrorCode.INVALID_CONFIG, id_problem(bundle.bundle_id))
         if bundle.cancel_requested:
             raise JobFailure(ErrorCode.CANCELLED, bundle_transitions.CANCELLED_MESSAGE)
         if bundle.chunks is not None:

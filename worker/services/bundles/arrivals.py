@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from worker import logs
-from worker.jobs.bundle import Bundle, is_bundle_id
+from worker.jobs.bundle import Bundle
 from worker.jobs.chunks import chunk_job_id
 from worker.jobs.job import Job
 from worker.jobs.states import JobStatus
@@ -30,8 +30,6 @@ class BundleArrivals:
             DoorbellUnavailable: the bundle is expanded, but not everybody was rung. The sweep
                 rings again.
         """
-        if not is_bundle_id(bundle_id):
-            return Arrival.UNKNOWN
         with logs.about(traceparent=traceparent):
             seen = self._expansion.expand_id(bundle_id)
         if seen is None:

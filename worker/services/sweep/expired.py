@@ -11,7 +11,7 @@ from datetime import datetime
 
 from worker.jobs.artifact_keys import is_of_bundle, is_of_job
 from worker.jobs.errors import BucketUnavailable, Conflict
-from worker.jobs.job import Snapshot
+from worker.jobs.job import Snapshot, is_job_id
 from worker.jobs.lanes import OWN_LANES
 from worker.jobs.retention import end_of_record, is_over, keep_longer
 from worker.ports import ArtifactStore, Clock, Store
@@ -97,16 +97,21 @@ class Expired:
             done += self._forget(chunk, before)
         if self._is_late():
             return done
-        self._artifacts.discard(bundle_id, is_of_bundle, before)
+        self._discard(bundle_id, is_of_bundle, before)
         try:
             self._store.forget_bundle(seen)
         except Conflict:
             return done
         return done + 1
 
+    def _discard(self, owner: str, is_meant: Callable[[str], bool], before: datetime) -> None:
+        # What has another id never ran, and its id might be no name of a folder.
+        if is_job_id(owner):
+            self._artifacts.discard(owner, is_meant, before)
+
     def _forget(self, seen: Snapshot, before: datetime) -> int:
         """1 if the job and its artifacts are gone, 0 if the job was written meanwhile."""
-        self._artifacts.discard(seen.job.job_id, is_of_job, before)
+        self._discard(seen.job.job_id, is_of_job, before)
         try:
             self._store.forget(seen)
         except Conflict:
