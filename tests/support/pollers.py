@@ -17,6 +17,8 @@ from tests.support.processes import Server, free_port
 PROGRAM = Path(sys.executable).with_name("backtest-worker")
 #: The same with an engine that only ends when it is told to.
 SLOW_PROGRAM = Path(__file__).with_name("slow_cli.py")
+#: The same where the kernels cannot be loaded.
+UNFIT_PROGRAM = Path(__file__).with_name("unfit_cli.py")
 #: Nobody who leaves as told takes so long, wherever it is.
 SHUTDOWN_SECONDS = 60
 
@@ -38,6 +40,7 @@ class Poller:
         self, store_url: str, directory: Path, *, program: Path = PROGRAM, **settings: object
     ) -> None:
         port = free_port()
+        (directory / "candles").mkdir(exist_ok=True)
         self.url = f"http://127.0.0.1:{port}"
         environment = {
             "PATH": os.environ["PATH"],

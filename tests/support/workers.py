@@ -13,7 +13,7 @@ from tests.support.clocks import TickingClock
 from tests.support.control import OWN, FragileStore, RecordingDoorbell, laptop_settings
 from tests.support.jobs import an_admitted_job, read
 from tests.support.patience import PATIENCE_SECONDS
-from worker.bootstrap import Services, Worker, admission_policy, build_worker
+from worker.bootstrap import Places, Services, Worker, admission_policy, build_worker
 from worker.entrypoints.worker_app import create_worker_app
 from worker.jobs.errors import ErrorCode, JobFailure
 from worker.jobs.job import Artifact, Job
@@ -175,8 +175,13 @@ class WorkerParts:
 
 
 def make_worker(
-    fetch: Fetch = fetch_certificates, limits: RunLimits | None = None, **settings: Any
+    fetch: Fetch = fetch_certificates,
+    limits: RunLimits | None = None,
+    *,
+    places: bool = False,
+    **settings: Any,
 ) -> WorkerParts:
+    """``places``: the worker looks at the directories that the settings name."""
     configured = laptop_settings(**settings)
     clock = TickingClock()
     store = FragileStore(clock)
@@ -192,6 +197,7 @@ def make_worker(
         artifacts=artifacts,
         clock=clock,
         admission=Admission(store, admission_policy(configured), scripted.check_config),
+        places=Places(configured) if places else None,
     )
     worker = build_worker(services, calls=scripted.calls, limits=limits, on_abandoned=abandoned.set)
     client = TestClient(

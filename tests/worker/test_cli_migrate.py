@@ -25,7 +25,11 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
 
 
 @pytest.mark.postgres
-def test_a_new_database_is_migrated_and_then_used(run: Run, postgres_url: str) -> None:
+def test_a_new_database_is_migrated_and_then_used(
+    run: Run, postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CANDLES", str(tmp_path))
+    monkeypatch.setenv("ARTIFACTS", str(tmp_path / "artifacts"))
     refused = run(postgres_url, "status", "j1")
     assert refused.exit_code == 1
     assert refused.stderr.splitlines() == [

@@ -11,6 +11,7 @@ from tests.support.patience import PATIENCE_SECONDS
 from tests.support.stack import eventually
 from worker.entrypoints import crew as crew_module
 from worker.entrypoints.crew import Crew
+from worker.entrypoints.poll_slot import UNFIT
 
 #: Ready at once; leaves when its line closes.
 GOOD = """
@@ -119,3 +120,11 @@ def test_a_crew_that_leaves_starts_nobody(make: Make, gone: list[int]) -> None:
 def test_processes_get_the_environment_that_the_poller_gives_them(make: Make) -> None:
     crew = make(TOLD, environment={**os.environ, "TOLD": "yes"})
     eventually(lambda: crew.ready == 1, "it found what it was told")
+
+
+def test_one_that_cannot_load_the_kernels_is_told_once(make: Make) -> None:
+    told: list[str] = []
+    crew = make(f"raise SystemExit({UNFIT})", size=2, on_unfit=lambda: told.append("unfit"))
+    eventually(lambda: crew.is_unfit, "the crew hears of it")
+    crew.stop()
+    assert told == ["unfit"]

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.jobs import an_admitted_job, read
 from tests.support.patience import PATIENCE_SECONDS
-from tests.support.pollers import CONFIG, SHUTDOWN_SECONDS, SLOW_PROGRAM, Poller
+from tests.support.pollers import CONFIG, SHUTDOWN_SECONDS, SLOW_PROGRAM, UNFIT_PROGRAM, Poller
 from worker.adapters.sql import SqlJobStore
 from worker.jobs.job import Job
 from worker.jobs.states import JobStatus
@@ -183,3 +183,50 @@ def test_the_probes_answer_while_jobs_run(start: Start, store: SqlJobStore) -> N
         httpx.post(f"{poller.url}/run", json={"jobId": "j1"}, timeout=PATIENCE_SECONDS).status_code
         == 404
     )
+
+
+def test_a_poller_that_cannot_load_its_kernels_takes_nothing_and_leaves(
+    start: Start, store: SqlJobStore
+) -> None:
+    for place in range(3):
+        queue(store, f"j{place}", float(place))
+    poller = start(program=UNFIT_PROGRAM, max_concurrent_backtests=2)
+    assert poller.server.process.wait(PATIENCE_SECONDS) == 1
+    assert "warm_up_failed" in {event.get("event") for event in poller.events()}
+    for place in range(3):
+        seen = job(store, f"j{place}")
+        assert (seen.status, seen.attempt) == (JobStatus.QUEUED, 0)
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ("candles", "expected a directory that can be read, got: No such file or directory"),
+        ("artifacts", "expected a directory, got: Not a directory"),
+    ],
+)
+def test_a_poller_without_its_directories_does_not_start(
+    start: Start, store: SqlJobStore, tmp_path: Path, setting: str, expected: str
+) -> None:
+    (tmp_path / "file").touch()
+    place = tmp_path / ("nowhere" if setting == "candles" else "file/artifacts")
+    queue(store, "j1")
+    poller = start(**{setting: place})
+    assert poller.server.process.wait(PATIENCE_SECONDS) == 1
+    assert f"Error: {setting.upper()}={place}: {expected}" in poller.server.output()
+    assert job(store, "j1").attempt == 0
+
+
+def test_while_its_candles_are_away_a_poller_takes_nothing_and_then_goes_on(
+    start: Start, store: SqlJobStore, tmp_path: Path
+) -> None:
+    poller = start(job_poll_interval_seconds=0.1).wait_until_ready()
+    (tmp_path / "candles").rmdir()
+    queue(store, "j1")
+    poller.wait_until(lambda: "machine_unfit" in poller.server.output())
+    answer = httpx.get(f"{poller.url}/ready", timeout=PATIENCE_SECONDS)
+    assert answer.status_code == 503
+    assert "CANDLES=" in answer.json()["detail"]
+    assert job(store, "j1").attempt == 0
+    (tmp_path / "candles").mkdir()
+    poller.wait_until(lambda: job(store, "j1").status is JobStatus.COMPLETED)

@@ -9,6 +9,7 @@ from worker.bootstrap.adapters import (
     build_sql_store,
     build_store,
 )
+from worker.bootstrap.places import Places
 from worker.bootstrap.policies import (
     admission_policy,
     drain_limits,
@@ -22,6 +23,7 @@ from worker.bootstrap.sweeping import build_local_sweep, build_sweep
 from worker.bootstrap.workers import Worker, build_worker, engine_calls, new_worker_id
 
 __all__ = [
+    "Places",
     "Services",
     "Worker",
     "admission_policy",

@@ -12,6 +12,7 @@ from worker.bootstrap.adapters import (
     build_doorbell,
     build_store,
 )
+from worker.bootstrap.places import Places
 from worker.bootstrap.policies import admission_policy
 from worker.jobs.errors import DoorbellUnavailable
 from worker.jobs.job import Job
@@ -43,6 +44,8 @@ class Services:
     artifacts: ArtifactStore
     clock: Clock
     admission: Admission
+    places: Places | None = None
+    """The directories that jobs need, where candles and artifacts are as the settings say."""
 
     @cached_property
     def kill_switch(self) -> KillSwitch:
@@ -112,6 +115,7 @@ def build_services(
 
     ``role``: see :func:`build_store`.
     """
+    own_places = candles is None and artifacts is None
     # What may be refused comes before what would have to be closed then.
     candles = candles or build_candles(settings)
     artifacts = artifacts or build_artifacts(settings)
@@ -124,4 +128,5 @@ def build_services(
         artifacts=artifacts,
         clock=clock or build_clock(),
         admission=Admission(store, admission_policy(settings), engine.parse_config),
+        places=Places(settings) if own_places else None,
     )

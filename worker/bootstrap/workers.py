@@ -18,6 +18,7 @@ from worker.services.bundles.chunk_run import ChunkRun
 from worker.services.bundles.telling import BundleTelling
 from worker.services.claiming import Claiming, LeaseOffice
 from worker.services.draining import Bell, Drain, LocalDrain
+from worker.services.readiness import Readiness
 from worker.services.replaying import Recomputing
 from worker.services.run_job import RunLimits, Runner
 from worker.services.sweep.sweeping import LocalSweep
@@ -34,6 +35,7 @@ class Worker:
     shutdown: threading.Event
     telemetry: Telemetry
     warm_up: WarmUp
+    readiness: Readiness
     backtesting: Backtesting
     recomputing: Recomputing
     drain: Drain
@@ -64,17 +66,26 @@ def build_worker(
     calls: EngineCalls | None = None,
     limits: RunLimits | None = None,
     on_abandoned: Callable[[], None] = lambda: None,
+    on_unfit: Callable[[], None] = lambda: None,
     polls: bool = False,
 ) -> Worker:
-    """Wire what runs jobs. ``on_abandoned``: see :class:`Runner`. A worker that ``polls`` looks at
+    """Wire what runs jobs. ``on_abandoned``: see :class:`Runner`; ``on_unfit`` is called if the
+    kernels cannot be loaded. A worker that ``polls`` looks at
     the queue by itself, every JOB_POLL_INTERVAL_SECONDS at least, whatever its doorbell is.
+
+    Raises:
+        SettingsError: the directories that jobs need cannot be used.
     """
     settings = services.settings
+    if services.places is not None:
+        services.places.require(makes_candles=not polls)
     shutdown = threading.Event()
     telemetry = Telemetry()
     worker_id = new_worker_id()
     calls = calls or engine_calls()
     backtesting = Backtesting(services.candles, calls)
+    warm_up = WarmUp(calls, on_unfit)
+    readiness = Readiness(warm_up, _fault_of(services))
     runner = Runner(
         store=services.store,
         backtesting=backtesting,
@@ -85,6 +96,7 @@ def build_worker(
         shutdown=shutdown,
         telemetry=telemetry,
         on_abandoned=on_abandoned,
+        machine_fault=readiness.fault,
     )
     drain = Drain(
         claiming=_claiming(services, worker_id),
@@ -94,6 +106,7 @@ def build_worker(
         clock=services.clock,
         limits=drain_limits(settings),
         shutdown=shutdown,
+        require_ready=readiness.require,
         on_ended=services.bundle_progress.after,
     )
     return Worker(
@@ -101,7 +114,8 @@ def build_worker(
         worker_id=worker_id,
         shutdown=shutdown,
         telemetry=telemetry,
-        warm_up=WarmUp(calls),
+        warm_up=warm_up,
+        readiness=readiness,
         backtesting=backtesting,
         recomputing=Recomputing(
             backtesting,
@@ -132,6 +146,10 @@ def engine_calls() -> EngineCalls:
 def new_worker_id() -> str:
     """Unique for every start of a process, readable in a log."""
     return f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(4)}"
+
+
+def _fault_of(services: Services) -> Callable[[], str | None]:
+    return (lambda: None) if services.places is None else services.places.fault
 
 
 def _chunk_run(services: Services, backtesting: Backtesting, *, polls: bool) -> ChunkRun:

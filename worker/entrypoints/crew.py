@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from worker.entrypoints.poll_slot import READY
+from worker.entrypoints.poll_slot import READY, UNFIT
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,9 @@ SPARE_SECONDS = 3.0
 
 
 class Crew:
-    """``size`` processes of ``command``. ``on_gone`` hears the id of each that has ended."""
+    """``size`` processes of ``command``. ``on_gone`` hears the id of each that has ended;
+    ``on_unfit`` is called once if one of them cannot load the kernels.
+    """
 
     def __init__(
         self,
@@ -36,14 +38,24 @@ class Crew:
         grace: float,
         environment: Mapping[str, str] = os.environ,
         on_gone: Callable[[int], None] = lambda _: None,
+        on_unfit: Callable[[], None] = lambda: None,
     ) -> None:
         self._grace = grace
+        self._on_gone = on_gone
+        self._on_unfit = on_unfit
         self._leaving = threading.Event()
-        self._slots = [_Slot(command, environment, self._leaving, on_gone) for _ in range(size)]
+        self._slots = [_Slot(command, environment, self._leaving, self._gone) for _ in range(size)]
+        self.is_unfit = False
 
     def start(self) -> None:
         for slot in self._slots:
             slot.start()
+
+    def _gone(self, pid: int, status: int) -> None:
+        self._on_gone(pid)
+        if status == UNFIT and not self.is_unfit:
+            self.is_unfit = True
+            self._on_unfit()
 
     @property
     def ready(self) -> int:
@@ -72,7 +84,7 @@ class _Slot:
         command: Sequence[str],
         environment: Mapping[str, str],
         leaving: threading.Event,
-        on_gone: Callable[[int], None],
+        on_gone: Callable[[int, int], None],
     ) -> None:
         self._command = list(command)
         self._environment = dict(environment)
@@ -140,7 +152,7 @@ class _Slot:
             with self._lock:
                 self._process = self._line = None
         self.is_ready = False
-        self._on_gone(process.pid)
+        self._on_gone(process.pid, status)
         return status
 
     def _listen(self, line: socket.socket) -> None:

@@ -19,6 +19,8 @@ from worker.settings import Settings
 
 #: What a slot says when it has loaded the kernels.
 READY = b"ready\n"
+#: How a slot ends that cannot load the kernels (EX_SOFTWARE of sysexits.h).
+UNFIT = 70
 #: How late a signal may be heard.
 SIGNAL_SECONDS = 0.5
 
@@ -36,7 +38,12 @@ def run_slot(settings: Settings) -> None:
     signal.signal(signal.SIGTERM, on_signal)
     # A terminal's Ctrl-C reaches the poller too, which then lets its slots go.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    worker = build_worker(build_services(settings, "poller"), polls=True, on_abandoned=leave.set)
+    worker = build_worker(
+        build_services(settings, "poller"),
+        polls=True,
+        on_abandoned=leave.set,
+        on_unfit=leave.set,
+    )
     for task in (lambda: _watch(line, leave), lambda: _tell_ready(line, worker.warm_up.done)):
         threading.Thread(target=task, name="poller-line", daemon=True).start()
     worker.start()
@@ -45,6 +52,8 @@ def run_slot(settings: Settings) -> None:
     while not leave.wait(SIGNAL_SECONDS):
         pass
     worker.stop()
+    if worker.warm_up.failed:
+        raise SystemExit(UNFIT)
 
 
 def _watch(line: socket.socket, leave: threading.Event) -> None:

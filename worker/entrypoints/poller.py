@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -9,7 +10,7 @@ from contextlib import asynccontextmanager
 from fastapi import Depends, FastAPI, Response
 from fastapi.responses import JSONResponse
 
-from worker.bootstrap import build_clock, build_store
+from worker.bootstrap import Places, build_clock, build_store
 from worker.entrypoints.caller_auth import machine_caller
 from worker.entrypoints.crew import Crew
 from worker.entrypoints.fleet_log import FleetLog, logs_by_itself
@@ -36,10 +37,13 @@ def serve_poller(settings: Settings, command: Sequence[str]) -> None:
     """Poll until SIGTERM; running jobs go back to the queue then. ``command`` starts one slot.
 
     Raises:
-        SettingsError: the settings would leave /metrics open to the network.
+        SettingsError: the settings would leave /metrics open to the network, or name directories
+            that cannot be used.
+        SystemExit: with 1 at the end, if the kernels could not be loaded.
         SchemaMismatch, StoreUnavailable: the store cannot be used.
     """
     require_worker_auth(settings)
+    Places(settings).require(makes_candles=False)
     store = build_store(settings, "poller")
     configure_logging(settings.log_style)
     with tempfile.TemporaryDirectory(prefix="backtest-metrics-") as directory:
@@ -50,6 +54,7 @@ def serve_poller(settings: Settings, command: Sequence[str]) -> None:
             environment={**os.environ, _METRICS_VARIABLE: directory},
             grace=settings.shutdown_seconds,
             on_gone=telemetry.forget,
+            on_unfit=_leave,
         )
         try:
             app = create_poller_app(settings, crew, store, telemetry, clock=build_clock())
@@ -57,6 +62,13 @@ def serve_poller(settings: Settings, command: Sequence[str]) -> None:
         finally:
             crew.stop()
             store.close()
+        if crew.is_unfit:
+            raise SystemExit(1)
+
+
+def _leave() -> None:
+    """Processes that cannot load the kernels will run nothing: let the platform start afresh."""
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def create_poller_app(
@@ -74,6 +86,7 @@ def create_poller_app(
     would show and log the same figures.
     """
     callers = machine_callers(settings, fetch)
+    places = Places(settings)
     fleet = FleetMetrics(store, clock)
     fleet_log = FleetLog(fleet, settings.sweep_seconds)
 
@@ -106,6 +119,9 @@ def create_poller_app(
     def ready() -> JSONResponse:
         if not crew.ready:
             return problem_response(503, "No process has loaded the kernels yet.")
+        fault = places.fault()
+        if fault is not None:
+            return problem_response(503, f"No job is taken: {fault}.")
         try:
             store.ping()
         except StoreUnavailable:

@@ -18,6 +18,7 @@ from worker.entrypoints.bodies import bounded_body
 from worker.entrypoints.problems import problem_response
 from worker.entrypoints.push_messages import MalformedPush, PushMessage, parse_push
 from worker.services.draining import ShuttingDown
+from worker.services.readiness import NotReady
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +70,9 @@ async def _answer(
         rang = None if seen is None else seen.job
         async with slot:
             await run_in_threadpool(worker.drain.drain, arrived_at, rang)
+    except NotReady as error:
+        worker.telemetry.pushed("unavailable")
+        return problem_response(503, f"This worker runs no jobs now: {error}.")
     except ShuttingDown:
         worker.telemetry.pushed("unavailable")
         return problem_response(503, "This worker is shutting down.")

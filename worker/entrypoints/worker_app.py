@@ -27,6 +27,7 @@ from worker.entrypoints.run_routes import run_router
 from worker.jobs.errors import StoreUnavailable
 from worker.oidc import Fetch, MachineCallers, fetch_certificates, google_verifier
 from worker.services.draining import ShuttingDown
+from worker.services.readiness import NotReady
 from worker.settings import Settings, require_worker_auth
 from worker.telemetry import CONTENT_TYPE
 
@@ -99,6 +100,9 @@ def _add_probes(app: FastAPI, worker: Worker) -> None:
             return problem_response(503, "The worker is shutting down.")
         if not worker.warm_up.done.is_set():
             return problem_response(503, "The kernels are not loaded yet.")
+        fault = worker.readiness.fault()
+        if fault is not None:
+            return problem_response(503, f"This worker runs no jobs: {fault}.")
         try:
             worker.services.store.ping()
         except StoreUnavailable:
@@ -111,6 +115,12 @@ def _install_error_answers(app: FastAPI) -> None:
     async def on_store_unavailable(_: Request, __: StoreUnavailable) -> ProblemResponse:
         return problem_response(
             503, "The store does not answer; try again.", headers={"Retry-After": "5"}
+        )
+
+    @app.exception_handler(NotReady)
+    async def on_not_ready(_: Request, error: NotReady) -> ProblemResponse:
+        return problem_response(
+            503, f"This worker runs no jobs now: {error}.", headers={"Retry-After": "5"}
         )
 
     @app.exception_handler(ShuttingDown)

@@ -12,6 +12,7 @@ from worker.jobs.job import Job, Snapshot
 from worker.jobs.states import JobStatus
 from worker.ports import Clock, Doorbell, Ring
 from worker.services.claiming import Claiming
+from worker.services.readiness import NotReady
 from worker.services.run_job import Runner
 from worker.services.waiting import Waiting
 
@@ -45,9 +46,13 @@ class Drain:
         clock: Clock,
         limits: DrainLimits,
         shutdown: threading.Event,
+        require_ready: Callable[[], None] = lambda: None,
         on_ended: Callable[[Job], object] = lambda _: None,
     ) -> None:
-        """``on_ended`` hears of each job that has left this worker."""
+        """``require_ready`` is called before each claim; ``on_ended`` hears of each job that has
+        left this worker.
+        """
+        self._require_ready = require_ready
         self._on_ended = on_ended
         self._claiming = claiming
         self._runner = runner
@@ -66,6 +71,7 @@ class Drain:
 
         Raises:
             ShuttingDown: before the queue was empty.
+            NotReady: this process can run nothing now.
             StoreUnavailable: the store does not answer.
         """
         with self._slot:
@@ -76,6 +82,7 @@ class Drain:
                 if now - arrived_at > (self._limits.further if count else self._limits.first):
                     self._ring_for_the_rest(last)
                     return count
+                self._require_ready()
                 claimed = self._claiming.best()
                 if claimed is None:
                     return count
@@ -87,13 +94,14 @@ class Drain:
         """Run this one job now, as far as it may run.
 
         Raises:
-            ShuttingDown, StoreUnavailable: as :meth:`drain`.
+            ShuttingDown, NotReady, StoreUnavailable: as :meth:`drain`.
             IllegalTransition: see :meth:`Claiming.exactly`.
             LeaseLost: the job went to another worker while it ran here.
         """
         with self._slot:
             if self._shutdown.is_set():
                 raise ShuttingDown
+            self._require_ready()
             claimed_at = self._clock.monotonic()
             claimed = self._claiming.exactly(seen)
             if claimed.job.status is not JobStatus.RUNNING:
@@ -195,6 +203,8 @@ class LocalDrain:
                 failures = 0
             except ShuttingDown:
                 return
+            except NotReady:
+                failures += 1
             except StoreUnavailable as error:
                 failures += 1
                 logger.warning(

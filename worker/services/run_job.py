@@ -78,11 +78,13 @@ class Runner:
         shutdown: threading.Event,
         telemetry: Telemetry,
         on_abandoned: Callable[[], None],
+        machine_fault: Callable[[], str | None] = lambda: None,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         """``on_abandoned`` is called when a stopped engine did not stop: this process still
-        computes, and should be replaced.
+        computes, and should be replaced. ``machine_fault`` says what is wrong with this machine.
         """
+        self._machine_fault = machine_fault
         self._store = store
         self._backtesting = backtesting
         self._chunks = chunks
@@ -212,10 +214,17 @@ class Runner:
 
         # In this order: an engine that was given up may still end between the two looks.
         was_stopped, outcome = work.was_stopped, work.outcome
-        if outcome is None:
-            if was_stopped and keeper.reason is StopReason.SHUTDOWN:
+        if outcome is None and was_stopped:
+            if keeper.reason is StopReason.SHUTDOWN:
                 return settle(lambda now: transitions.release(now, hold), None)
-            return fail(self._why_stopped(job, keeper) if was_stopped else work.failure())
+            return fail(self._why_stopped(job, keeper))
+        failure = work.failure() if outcome is None else None
+        if _may_be_the_machines(failure, outcome) and self._machine_fault() is not None:
+            # Whatever the job is, it would have failed here. Others can run it.
+            return settle(lambda now: transitions.release(now, hold), None)
+        if outcome is None:
+            assert failure is not None, "it ended without an outcome"
+            return fail(failure)
         record, change = outcome.record, outcome.change
         try:
             return settle(
@@ -261,6 +270,17 @@ class Runner:
                 "duration_ms": round(seconds * 1000),
             },
         )
+
+
+#: What a job fails with on a machine that misses its candles, or cannot write.
+_MACHINES = (ErrorCode.DATA_NOT_FOUND, ErrorCode.DATA_INVALID, ErrorCode.ENGINE_ERROR)
+
+
+def _may_be_the_machines(failure: JobFailure | None, outcome: Outcome | None) -> bool:
+    """Whether a fault of this machine could be why the job, or variants of a chunk, failed."""
+    if outcome is not None:
+        return bool((outcome.change.get("variants") or {}).get("failed"))
+    return failure is not None and failure.code in _MACHINES
 
 
 def _waited_ms(claimed: Snapshot) -> int | None:
