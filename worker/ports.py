@@ -205,6 +205,11 @@ class JobStore(JobSearch, JobCounts, Switches, Protocol):
     def ping(self) -> None:
         """Raise ``StoreUnavailable`` unless the store answers now."""
 
+    def try_write(self) -> None:
+        """Raise ``StoreUnavailable`` unless jobs can be written now. Nothing of it is left behind
+        that anybody sees; in Firestore, a time in a document of its own.
+        """
+
     def close(self) -> None:
         """Give connections back."""
 

@@ -83,6 +83,7 @@ def on_emulators() -> Iterator[System]:
 
 def _environment(stack: ExitStack, store: str, doorbell: str) -> dict[str, str]:
     directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    (directory / "candles").mkdir()
     (directory / "certificate.pem").write_text(issuer().certificate())
     return os.environ | {
         "STORE": store,

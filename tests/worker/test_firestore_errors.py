@@ -10,6 +10,7 @@ from worker.jobs.errors import (
     OutcomeUnknown,
     RecordRefused,
     StoreError,
+    StoreRefuses,
     StoreUnavailable,
 )
 
@@ -22,8 +23,8 @@ from worker.jobs.errors import (
         (exceptions.AlreadyExists("result"), Conflict),
         (exceptions.NotFound("deleted"), Conflict),
         (exceptions.InvalidArgument("too large"), RecordRefused),
-        (exceptions.PermissionDenied("role"), StoreUnavailable),
-        (exceptions.Unauthenticated("token"), StoreUnavailable),
+        (exceptions.PermissionDenied("role"), StoreRefuses),
+        (exceptions.Unauthenticated("token"), StoreRefuses),
         (exceptions.ResourceExhausted("quota"), StoreUnavailable),
         (TransportError("metadata server"), StoreUnavailable),
         (RefreshError("key"), StoreUnavailable),
@@ -44,21 +45,21 @@ def test_errors_of_a_commit(error: Exception, meaning: type[StoreError]) -> None
 
 
 @pytest.mark.parametrize(
-    "error",
+    ("error", "meaning"),
     [
-        exceptions.FailedPrecondition("the query requires an index"),
-        exceptions.DeadlineExceeded("late"),
-        exceptions.ServiceUnavailable("gone"),
-        exceptions.PermissionDenied("role"),
-        exceptions.RetryError("late", cause=exceptions.ServiceUnavailable("x")),
-        TransportError("metadata server"),
+        (exceptions.FailedPrecondition("the query requires an index"), StoreRefuses),
+        (exceptions.PermissionDenied("role"), StoreRefuses),
+        (exceptions.DeadlineExceeded("late"), StoreUnavailable),
+        (exceptions.ServiceUnavailable("gone"), StoreUnavailable),
+        (exceptions.RetryError("late", cause=exceptions.ServiceUnavailable("x")), StoreUnavailable),
+        (TransportError("metadata server"), StoreUnavailable),
     ],
 )
-def test_a_read_that_fails_is_a_store_that_does_not_answer(error: Exception) -> None:
+def test_errors_of_a_read(error: Exception, meaning: type[StoreError]) -> None:
     with pytest.raises(StoreUnavailable) as raised, reading():
         raise error
 
-    assert type(raised.value) is StoreUnavailable
+    assert type(raised.value) is meaning
     assert type(error).__name__ in str(raised.value)
 
 

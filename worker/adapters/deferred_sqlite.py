@@ -53,6 +53,10 @@ class _Glance:
         """Whether there is a table of jobs to read."""
         return self._rows("SELECT job_id FROM backtest_jobs LIMIT 1") is not None
 
+    def takes_writes(self) -> bool:
+        """Whether a transaction that writes can begin."""
+        return self._rows("BEGIN IMMEDIATE") is not None and self._rows("ROLLBACK") is not None
+
     def nobody_has_paused(self) -> bool:
         """Whether the kill switch has never been touched."""
         return self._rows("SELECT 1 FROM backtest_switches LIMIT 1") == []
@@ -92,6 +96,13 @@ class DeferredSqlite:
             if self._made is None and self._glance.answers():
                 return
         self._store().ping()
+
+    def try_write(self) -> None:
+        """Raises ``StoreUnavailable`` unless jobs can be written."""
+        with self._making:
+            if self._made is None and self._glance.takes_writes():
+                return
+        self._store().try_write()
 
     def pause(self) -> Pause:
         """The kill switch."""

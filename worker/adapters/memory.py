@@ -153,6 +153,9 @@ class MemoryJobStore(MemoryOverview, MemoryBundles):
     def ping(self) -> None:
         return
 
+    def try_write(self) -> None:
+        return
+
     def close(self) -> None:
         return
 

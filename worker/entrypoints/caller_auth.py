@@ -45,7 +45,10 @@ def machine_caller(callers: MachineCallers | None, route: str) -> Callable[[Requ
                 "refused a call of %s: %s", route, error, extra={"event": "caller_refused"}
             )
             raise Problem(403, "This token may not be used here.") from None
-        except CertificatesUnavailable:
+        except CertificatesUnavailable as error:
+            logger.warning(
+                "a token cannot be checked: %s", error, extra={"event": "certificates_unavailable"}
+            )
             raise Problem(503, "The token cannot be checked now; try again.") from None
 
     return check

@@ -45,12 +45,13 @@ from worker.entrypoints.problems import (
     problem_response,
 )
 from worker.entrypoints.security_headers import DEFAULTS, SecurityHeaders
+from worker.entrypoints.store_answers import install_store_answers
 from worker.entrypoints.user_auth import CurrentUser, administrator, local_user, signed_in_user
 from worker.entrypoints.user_backtests import UserBacktests
 from worker.entrypoints.user_bundles import UserBundles
 from worker.entrypoints.user_estimates import UserEstimates
 from worker.entrypoints.web_page import page_router
-from worker.jobs.errors import Conflict, OutcomeUnknown, StoreUnavailable
+from worker.jobs.errors import Conflict
 from worker.oidc import (
     Fetch,
     MachineCallers,
@@ -59,6 +60,7 @@ from worker.oidc import (
     google_verifier,
 )
 from worker.services.admission import CheckConfig
+from worker.services.store_probe import StoreProbe
 from worker.services.sweep.sweeping import Swept
 from worker.settings import Settings, require_control_auth
 
@@ -114,6 +116,7 @@ def create_control_app(
     app.include_router(page_router())
     install_problem_handlers(app, headers=DEFAULTS)
     install_methods(app)
+    install_store_answers(app)
     _install_error_answers(app)
     app.add_middleware(
         BodyLimit,
@@ -164,6 +167,8 @@ def create_control_app(
 
 
 def _add_probes(app: FastAPI, services: Services) -> None:
+    store_probe = StoreProbe(services.store, services.clock)
+
     # Not in a thread: requests that wait for the store may occupy them all.
     @app.get("/health", tags=["probes"], summary="The process is alive", responses=ALIVE)
     async def alive() -> JSONResponse:
@@ -171,28 +176,13 @@ def _add_probes(app: FastAPI, services: Services) -> None:
 
     @app.get("/ready", tags=["probes"], summary="The store answers", responses=READY)
     def ready() -> JSONResponse:
-        try:
-            services.store.ping()
-        except StoreUnavailable:
-            return problem_response(503, "The store does not answer.")
+        fault = store_probe.fault()
+        if fault is not None:
+            return problem_response(503, f"No job is taken: {fault}.")
         return JSONResponse({"status": "ready"})
 
 
 def _install_error_answers(app: FastAPI) -> None:
-    @app.exception_handler(OutcomeUnknown)
-    async def on_outcome_unknown(_: Request, __: OutcomeUnknown) -> ProblemResponse:
-        return problem_response(
-            503,
-            "The store did not confirm the write. Look whether it happened before you try again; "
-            "with an Idempotency-Key you can simply try again.",
-        )
-
-    @app.exception_handler(StoreUnavailable)
-    async def on_store_unavailable(_: Request, __: StoreUnavailable) -> ProblemResponse:
-        return problem_response(
-            503, "The store does not answer; try again.", headers={"Retry-After": "5"}
-        )
-
     @app.exception_handler(Conflict)
     async def on_conflict(_: Request, __: Conflict) -> ProblemResponse:
         return problem_response(409, "The backtest changed in the meantime; try again.")

@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 PATH = "/events/firestore"
 JOBS = "backtestJobs"
 BUNDLES = "backtestBundles"
+#: What the log calls the id of a document.
+_ID_OF = {JOBS: "job_id", BUNDLES: "bundle_id"}
 
 #: Takes the id of a new document and the trace of its creation.
 Announce = Callable[[str, str | None], Arrival]
@@ -80,11 +82,19 @@ def _handle(
         metrics.event(hears(event.document_id, event.traceparent).value)
     except StoreUnavailable as error:
         metrics.event("store_unavailable")
-        logger.warning("no store for an event: %s", error, extra={"event": "store_unavailable"})
+        logger.warning(
+            "an event is answered with 503: %s",
+            error.sentence,
+            extra={"event": "store_unavailable", _ID_OF[event.collection]: event.document_id},
+        )
         raise Problem(503, "The store does not answer; deliver the event again.") from None
     except DoorbellUnavailable as error:
         metrics.event("doorbell_unavailable")
-        logger.warning("admitted, but the ring failed: %s", error, extra={"event": "ring_failed"})
+        logger.warning(
+            "admitted, but the ring failed: %s",
+            error,
+            extra={"event": "ring_failed", _ID_OF[event.collection]: event.document_id},
+        )
         raise Problem(503, "The ring failed; deliver the event again.") from None
 
 

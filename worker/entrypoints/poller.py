@@ -20,10 +20,10 @@ from worker.entrypoints.probes import health, package_version
 from worker.entrypoints.problems import install_problem_handlers, problem_response
 from worker.entrypoints.serving import serve_app
 from worker.entrypoints.worker_app import machine_callers
-from worker.jobs.errors import StoreUnavailable
 from worker.logs import configure_logging
 from worker.oidc import Fetch, fetch_certificates
 from worker.ports import Clock, JobStore
+from worker.services.store_probe import StoreProbe
 from worker.settings import Settings, require_worker_auth
 from worker.telemetry import CONTENT_TYPE, SharedTelemetry
 
@@ -86,7 +86,7 @@ def create_poller_app(
     would show and log the same figures.
     """
     callers = machine_callers(settings, fetch)
-    places = Places(settings)
+    places, store_probe = Places(settings), StoreProbe(store, clock)
     fleet = FleetMetrics(store, clock)
     fleet_log = FleetLog(fleet, settings.sweep_seconds)
 
@@ -119,13 +119,9 @@ def create_poller_app(
     def ready() -> JSONResponse:
         if not crew.ready:
             return problem_response(503, "No process has loaded the kernels yet.")
-        fault = places.fault()
+        fault = places.fault() or store_probe.fault()
         if fault is not None:
             return problem_response(503, f"No job is taken: {fault}.")
-        try:
-            store.ping()
-        except StoreUnavailable:
-            return problem_response(503, "The store does not answer.")
         return JSONResponse({"status": "ready", "processes": crew.ready})
 
     @app.get("/metrics", dependencies=[Depends(machine_caller(callers, "metrics"))])

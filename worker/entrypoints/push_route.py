@@ -17,6 +17,8 @@ from worker.bootstrap import Worker
 from worker.entrypoints.bodies import bounded_body
 from worker.entrypoints.problems import problem_response
 from worker.entrypoints.push_messages import MalformedPush, PushMessage, parse_push
+from worker.entrypoints.store_answers import trouble_level
+from worker.jobs.errors import StoreUnavailable
 from worker.services.draining import ShuttingDown
 from worker.services.readiness import NotReady
 
@@ -72,13 +74,30 @@ async def _answer(
             await run_in_threadpool(worker.drain.drain, arrived_at, rang)
     except NotReady as error:
         worker.telemetry.pushed("unavailable")
+        logger.warning(
+            "a ring is answered with 503: %s",
+            error,
+            extra={"event": "push_unavailable", "job_id": message.job_id},
+        )
         return problem_response(503, f"This worker runs no jobs now: {error}.")
     except ShuttingDown:
         worker.telemetry.pushed("unavailable")
         return problem_response(503, "This worker is shutting down.")
+    except StoreUnavailable as error:
+        worker.telemetry.pushed("unavailable")
+        logger.log(
+            trouble_level(error),
+            "a ring is answered with 503: %s",
+            error.sentence,
+            extra={"event": "push_unavailable", "job_id": message.job_id},
+        )
+        return problem_response(503, "The ring cannot be answered now.")
     except Exception:
         worker.telemetry.pushed("unavailable")
-        logger.exception("cannot answer a ring now", extra={"event": "push_unavailable"})
+        logger.exception(
+            "cannot answer a ring now",
+            extra={"event": "push_unavailable", "job_id": message.job_id},
+        )
         return problem_response(503, "The ring cannot be answered now.")
     worker.telemetry.pushed("done")
     return Response(status_code=204)

@@ -105,6 +105,7 @@ def run_router(
     )
     async def run(request: Request) -> JSONResponse:
         asked = await json_body(request, RunRequest)
+        request.state.job_id = asked.job_id
         seen = await run_in_threadpool(worker.services.store.get, asked.job_id)
         if seen is None:
             raise Problem(404, f"There is no job {asked.job_id}.")

@@ -61,7 +61,10 @@ def signed_in_user(verifier: TokenVerifier) -> CurrentUser:
         except InvalidToken as error:
             logger.info("refused a user's token: %s", error, extra={"event": "token_refused"})
             raise _sign_in("Sign in again: the token is not valid or has expired.") from None
-        except CertificatesUnavailable:
+        except CertificatesUnavailable as error:
+            logger.warning(
+                "a token cannot be checked: %s", error, extra={"event": "certificates_unavailable"}
+            )
             raise Problem(503, "The token cannot be checked now; try again.") from None
 
     return identify

@@ -24,10 +24,11 @@ from worker.entrypoints.problems import (
 )
 from worker.entrypoints.push_route import push_router
 from worker.entrypoints.run_routes import run_router
-from worker.jobs.errors import StoreUnavailable
+from worker.entrypoints.store_answers import install_store_answers
 from worker.oidc import Fetch, MachineCallers, fetch_certificates, google_verifier
 from worker.services.draining import ShuttingDown
 from worker.services.readiness import NotReady
+from worker.services.store_probe import StoreProbe
 from worker.settings import Settings, require_worker_auth
 from worker.telemetry import CONTENT_TYPE
 
@@ -64,6 +65,7 @@ def create_worker_app(worker: Worker, *, fetch: Fetch = fetch_certificates) -> F
     install_documentation(app, _MACHINES)
     install_problem_handlers(app)
     install_methods(app)
+    install_store_answers(app)
     _install_error_answers(app)
     app.add_middleware(BodyLimit, limit=MAX_CONFIG_BODY_BYTES, exempt=frozenset({push_route.PATH}))
     is_open = _is_open(settings)
@@ -88,6 +90,8 @@ def create_worker_app(worker: Worker, *, fetch: Fetch = fetch_certificates) -> F
 
 
 def _add_probes(app: FastAPI, worker: Worker) -> None:
+    store_probe = StoreProbe(worker.services.store, worker.services.clock)
+
     @app.get("/health", summary="The process is alive", responses=ALIVE)
     async def alive() -> JSONResponse:
         return JSONResponse(health(worker.services.clock))
@@ -100,23 +104,13 @@ def _add_probes(app: FastAPI, worker: Worker) -> None:
             return problem_response(503, "The worker is shutting down.")
         if not worker.warm_up.done.is_set():
             return problem_response(503, "The kernels are not loaded yet.")
-        fault = worker.readiness.fault()
+        fault = worker.readiness.fault() or store_probe.fault()
         if fault is not None:
             return problem_response(503, f"This worker runs no jobs: {fault}.")
-        try:
-            worker.services.store.ping()
-        except StoreUnavailable:
-            return problem_response(503, "The store does not answer.")
         return JSONResponse({"status": "ready"})
 
 
 def _install_error_answers(app: FastAPI) -> None:
-    @app.exception_handler(StoreUnavailable)
-    async def on_store_unavailable(_: Request, __: StoreUnavailable) -> ProblemResponse:
-        return problem_response(
-            503, "The store does not answer; try again.", headers={"Retry-After": "5"}
-        )
-
     @app.exception_handler(NotReady)
     async def on_not_ready(_: Request, error: NotReady) -> ProblemResponse:
         return problem_response(

@@ -71,6 +71,21 @@ class RecordRefused(StoreError):
 class StoreUnavailable(StoreError):
     """The store did not answer; nothing was written."""
 
+    said = "the store does not answer"
+
+    @property
+    def sentence(self) -> str:
+        """What is the matter and why, for logs and probes."""
+        return f"{self.said}: {self}"
+
+
+class StoreRefuses(StoreUnavailable):
+    """The store answered that it does not do this: no right to it, read-only, no room. Nothing was
+    written, and waiting alone does not help.
+    """
+
+    said = "the store refuses"
+
 
 class OutcomeUnknown(StoreUnavailable):
     """The store did not answer a commit: it may or may not have happened; read to find out."""

@@ -207,9 +207,7 @@ class LocalDrain:
                 failures += 1
             except StoreUnavailable as error:
                 failures += 1
-                logger.warning(
-                    "the store does not answer: %s", error, extra={"event": "store_down"}
-                )
+                logger.warning("%s", error.sentence, extra={"event": "store_down"})
             except Exception:
                 failures += 1
                 logger.exception("draining failed", extra={"event": "drain_failed"})

@@ -6,14 +6,16 @@ from contextlib import contextmanager
 from google.api_core import exceptions
 from google.auth.exceptions import GoogleAuthError
 
-from worker.jobs.errors import Conflict, OutcomeUnknown, RecordRefused, StoreUnavailable
-
-#: Answers that mean: the request was judged, and nothing was written.
-_NOTHING_WRITTEN = (
-    exceptions.PermissionDenied,
-    exceptions.ResourceExhausted,
-    exceptions.Unauthenticated,
+from worker.jobs.errors import (
+    Conflict,
+    OutcomeUnknown,
+    RecordRefused,
+    StoreRefuses,
+    StoreUnavailable,
 )
+
+#: The request was judged, and waiting alone does not change the answer.
+_REFUSED = (exceptions.PermissionDenied, exceptions.Unauthenticated)
 
 #: The guard did not hold; ``Aborted`` is a lock of somebody's transaction.
 _GUARD_FAILED = (
@@ -29,6 +31,9 @@ def reading() -> Iterator[None]:
     """Around reads: whatever goes wrong, the store did not answer."""
     try:
         yield
+    except (*_REFUSED, exceptions.FailedPrecondition) as error:
+        # A query without its index fails a precondition.
+        raise StoreRefuses(_told(error)) from error
     except (exceptions.GoogleAPIError, GoogleAuthError) as error:
         raise StoreUnavailable(_told(error)) from error
 
@@ -45,7 +50,9 @@ def committing(job_id: str) -> Iterator[None]:
         raise Conflict(f"job {job_id}: {_told(error)}") from error
     except (exceptions.InvalidArgument, exceptions.OutOfRange) as error:
         raise RecordRefused(f"job {job_id}: {_told(error)}") from error
-    except (*_NOTHING_WRITTEN, GoogleAuthError) as error:
+    except _REFUSED as error:
+        raise StoreRefuses(_told(error)) from error
+    except (exceptions.ResourceExhausted, GoogleAuthError) as error:
         raise StoreUnavailable(_told(error)) from error
     except exceptions.GoogleAPIError as error:
         raise OutcomeUnknown(_told(error)) from error

@@ -46,6 +46,9 @@ SWITCHES = "backtestSwitches"
 
 _CANDIDATES = 20
 
+#: Documents that are written to see whether writes succeed.
+_MARKERS = 32
+
 #: Each page whose candidates were all taken by others means that others got work done.
 _MAX_PAGES = 50
 
@@ -195,6 +198,15 @@ class FirestoreJobStore(FirestoreOverview, FirestoreSwitches, FirestorePurging, 
     def ping(self) -> None:
         with reading():
             self._jobs.document("-").get(retry=None, timeout=RPC_SECONDS)
+
+    def try_write(self) -> None:
+        # Many processes try: one document takes about a write a second.
+        marker = self._switches.document(f"write-probe-{random.randrange(_MARKERS)}")
+        try:
+            with committing(marker.id):
+                marker.set({"at": firestore.SERVER_TIMESTAMP}, retry=None, timeout=RPC_SECONDS)
+        except Conflict:
+            return
 
     def close(self) -> None:
         self._client.close()  # type: ignore[no-untyped-call]  # Google's

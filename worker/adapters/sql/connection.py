@@ -17,7 +17,13 @@ from sqlalchemy.exc import (
     StatementError,
 )
 
-from worker.jobs.errors import OutcomeUnknown, RecordRefused, StoreError, StoreUnavailable
+from worker.jobs.errors import (
+    OutcomeUnknown,
+    RecordRefused,
+    StoreError,
+    StoreRefuses,
+    StoreUnavailable,
+)
 
 if TYPE_CHECKING:
     from worker.adapters.sql.server import Pooler
@@ -27,6 +33,9 @@ Answer = TypeVar("Answer")
 #: Of SQLite. A server's limits are in :mod:`server`.
 _LOCK_SECONDS = 5
 _POOL_SECONDS = 5
+
+#: No right (PostgreSQL 42501), a standby or a read-only transaction (25006), a full disk (53100).
+_REFUSALS = ("42501", "25006", "53100", "SQLITE_READONLY", "SQLITE_FULL")
 
 _NO_ANSWER = (DatabaseError, InterfaceError, sqlalchemy.exc.TimeoutError)
 
@@ -54,7 +63,7 @@ def read(engine: Engine, query: Callable[[Connection], Answer]) -> Answer:
                 raise
             return _read_once(engine, query)
     except _NO_ANSWER as error:
-        raise StoreUnavailable(told(error)) from error
+        raise unavailable(error) from error
 
 
 @contextmanager
@@ -72,7 +81,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
     except DataError as error:
         raise RecordRefused(told(error)) from error
     except _NO_ANSWER as error:
-        raise (OutcomeUnknown if committing else StoreUnavailable)(told(error)) from error
+        raise (OutcomeUnknown(told(error)) if committing else unavailable(error)) from error
     except StatementError as error:
         if error.orig is None or isinstance(error.orig, (ValueError, TypeError, OverflowError)):
             raise RecordRefused(told(error)) from error
@@ -162,6 +171,14 @@ def _require_database_file(path: Path) -> None:
         return
     except sqlite3.DatabaseError as error:
         raise StoreError(f"{path}: expected a SQLite database, got: {error}") from error
+
+
+def unavailable(error: BaseException) -> StoreUnavailable:
+    """What an error means after which nothing was written: no answer, or a refusal."""
+    cause = getattr(error, "orig", None) or error
+    code = getattr(cause, "sqlstate", None) or getattr(cause, "sqlite_errorname", None) or ""
+    kind = StoreRefuses if code.startswith(_REFUSALS) else StoreUnavailable
+    return kind(told(error))
 
 
 def told(error: BaseException) -> str:

@@ -12,8 +12,8 @@ from typing import Any
 import sqlalchemy
 from sqlalchemy import Engine, PoolProxiedConnection
 
-from worker.adapters.sql.connection import told
-from worker.jobs.errors import OutcomeUnknown, RecordRefused, StoreUnavailable
+from worker.adapters.sql.connection import told, unavailable
+from worker.jobs.errors import OutcomeUnknown, RecordRefused
 
 #: Connections kept ready between statements: to ask SQLAlchemy's pool for one, and to have it reset
 #: afterwards, takes as long as a statement.
@@ -174,7 +174,7 @@ class Driver:
         try:
             pooled = self._engine.raw_connection()
         except (self._error, sqlalchemy.exc.SQLAlchemyError) as error:
-            raise StoreUnavailable(told(error)) from error
+            raise unavailable(error) from error
         if not self._embedded:
             pooled.dbapi_connection.autocommit = True  # type: ignore[union-attr]  # psycopg's
         return pooled
@@ -218,5 +218,5 @@ class Driver:
         if isinstance(error, (*self._refused, OverflowError, UnicodeError)):
             return RecordRefused(told(error))
         if isinstance(error, self._error):
-            return (OutcomeUnknown if lost else StoreUnavailable)(told(error))
+            return OutcomeUnknown(told(error)) if lost else unavailable(error)
         return None

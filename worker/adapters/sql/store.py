@@ -14,6 +14,7 @@ from worker.adapters.sql.connection import connect, read, writing
 from worker.adapters.sql.driver import Driver, Record
 from worker.adapters.sql.mapping import job_row, read_job, read_result, result_row
 from worker.adapters.sql.overview import SqlOverview
+from worker.adapters.sql.probing import SqlProbing
 from worker.adapters.sql.purging import SqlPurging
 from worker.adapters.sql.rows import REVISION, JobRows
 from worker.adapters.sql.schema import migrate, require_head, revision_of
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from worker.adapters.sql.server import Pooler
 
 
-class SqlJobStore(SqlOverview, SqlSwitches, SqlBundles, SqlPurging):
+class SqlJobStore(SqlOverview, SqlSwitches, SqlBundles, SqlPurging, SqlProbing):
     """``url`` as SQLAlchemy writes it: ``sqlite:///file.db``, ``postgresql+psycopg://…``.
 
     A SQLite file gets its tables, or the newest form of them, at once. PostgreSQL's are made by

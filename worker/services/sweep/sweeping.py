@@ -106,8 +106,6 @@ class LocalSweep:
             try:
                 self._on_swept(self._sweep.run())
             except StoreUnavailable as error:
-                logger.warning(
-                    "the store does not answer: %s", error, extra={"event": "store_down"}
-                )
+                logger.warning("%s", error.sentence, extra={"event": "store_down"})
             except Exception:
                 logger.exception("sweeping failed", extra={"event": "sweep_failed"})
