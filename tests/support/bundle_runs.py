@@ -18,7 +18,7 @@ from worker.jobs.chunks import chunk_of, ranges
 from worker.jobs.errors import JobFailure
 from worker.jobs.job import Artifact, Job
 from worker.jobs.states import JobStatus
-from worker.services.bundles.summary import GONE, EndedChunk
+from worker.services.bundles.summary import EndedChunk
 from worker.services.bundles.variant_rows import read_rows
 from worker.services.run_job import RunLimits
 
@@ -97,7 +97,7 @@ class Workshop:
             chunk = chunk_of(job)
             assert chunk is not None
             failure = (
-                JobFailure(job.error_code, job.error_message or "") if job.error_code else GONE
+                JobFailure(job.error_code, job.error_message or "") if job.error_code else None
             )
             found.append(EndedChunk(chunk=chunk, artifacts=self.artifacts_of(job), failure=failure))
         return found

@@ -211,18 +211,6 @@ class TestTheEnd:
         assert (house.bundle().completed, house.bundle().failed) == (4, 2)
         assert [row["errorCode"] for row in house.rows()][2:4] == ["ENGINE_ERROR"] * 2
 
-    def test_rows_that_are_gone_are_no_obstacle(self, house: House) -> None:
-        house.expand()
-        running = house.claim()
-        assert running is not None
-        job = house.finish(running)
-        result = house.store.result(job.job_id)
-        assert result is not None
-        for path in house.artifacts._directory.rglob(f"{job.job_id}/**/*.parquet"):
-            path.unlink()
-        house.run()
-        assert (house.bundle().completed, house.bundle().failed) == (4, 2)
-
     def test_rows_that_nobody_can_read_end_the_bundle(
         self, house: House, caplog: pytest.LogCaptureFixture
     ) -> None:

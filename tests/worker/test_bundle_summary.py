@@ -26,6 +26,7 @@ from worker.services.bundles.summary import EndedChunk, Merged, merge
 from worker.services.bundles.variant_rows import ChunkRows, read_rows, schema
 
 MANY = 100_000
+GIVEN_UP = JobFailure(ErrorCode.CANCELLED, "The bundle was cancelled.")
 
 
 @pytest.fixture
@@ -152,13 +153,13 @@ def test_chunks_that_left_nothing_give_their_reason_to_their_variants(workshop: 
     ended = workshop.ended(jobs)
     lost = EndedChunk(chunk=ended[1].chunk, failure=LOST)
     gone_artifact = Artifact(uri=f"{ended[2].artifacts['variants'].uri}x", rows=2, sha256="0")
-    gone = EndedChunk(chunk=ended[2].chunk, artifacts={"variants": gone_artifact})
+    gone = EndedChunk(chunk=ended[2].chunk, artifacts={"variants": gone_artifact}, gone=GIVEN_UP)
     variants = VariantSource.of(bundle)
     found = merge(bundle, variants, [ended[0], lost, gone, ended[3]], workshop.artifacts)
     rows = table_of(workshop.artifacts, found.artifacts["variants"])
     assert [row["index"] for row in rows] == list(range(8))
     codes = [row["errorCode"] for row in rows]
-    assert codes == [None] * 2 + ["WORKER_LOST"] * 2 + ["ENGINE_ERROR"] * 2 + ["INVALID_CONFIG"] * 2
+    assert codes == [None] * 2 + ["WORKER_LOST"] * 2 + ["CANCELLED"] * 2 + ["INVALID_CONFIG"] * 2
     assert rows[2]["errorMessage"] == LOST.message
     assert '"parameters.fast":5' in rows[2]["overrides"]
     assert (found.completed, found.failed) == (2, 6)
@@ -209,8 +210,15 @@ def test_results_that_are_gone_are_not_among_the_kept(workshop: Workshop) -> Non
         name: Artifact(uri=part.uri + ("" if name == "variants" else "x"), rows=1, sha256="0")
         for name, part in second.artifacts.items()
     }
-    second = EndedChunk(chunk=second.chunk, artifacts=gone)
     variants = VariantSource.of(bundle)
+    with pytest.raises(FileNotFoundError):
+        merge(
+            bundle,
+            variants,
+            [first, EndedChunk(chunk=second.chunk, artifacts=gone)],
+            workshop.artifacts,
+        )
+    second = EndedChunk(chunk=second.chunk, artifacts=gone, gone=GIVEN_UP)
     found = merge(bundle, variants, [first, second], workshop.artifacts)
     assert sorted(found.summary["keptResults"]) == [0, 1, 2, 3]
 

@@ -81,7 +81,9 @@ class Services:
     @cached_property
     def bundle_progress(self) -> BundleProgress:
         """Who follows the chunk jobs of bundles, and ends bundles."""
-        return BundleProgress(self.store, Finalising(self.store, self.artifacts))
+        return BundleProgress(
+            self.store, Finalising(self.store, self.artifacts, self.clock.monotonic)
+        )
 
     @cached_property
     def bundle_cancelling(self) -> BundleCancelling:

@@ -5,7 +5,9 @@ computed again, and the commit is guarded: of several finalisers one writes.
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from worker.jobs import bundle_transitions
@@ -39,6 +41,17 @@ _LOST = {
     ErrorCode.WORKER_LOST: "The worker that ran this variant stopped answering.",
 }
 
+#: The owner gave the bundle up while its rows were out of reach.
+_GIVEN_UP = JobFailure(
+    ErrorCode.CANCELLED,
+    "The bundle was cancelled while what this variant had come to could not be read.",
+)
+#: Of a chunk job whose record is gone.
+_NO_JOB = JobFailure(ErrorCode.ENGINE_ERROR, "The job of this variant is gone.")
+
+#: A bundle whose rows are not here is read again after this many seconds, then after twice as many.
+FIRST_DELAY, LONGEST_DELAY = 30.0, 600.0
+
 UNREADABLE = JobFailure(
     ErrorCode.ENGINE_ERROR, "The results of the variants could not be put together."
 )
@@ -47,14 +60,24 @@ UNREADABLE = JobFailure(
 class Finalising:
     """The service."""
 
-    def __init__(self, store: Store, artifacts: ArtifactStore) -> None:
+    def __init__(
+        self,
+        store: Store,
+        artifacts: ArtifactStore,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._store = store
         self._artifacts = artifacts
+        self._monotonic = monotonic
+        self._delays: dict[_Ends, _Delay] = {}
 
     def finalise(self, bundle_id: str) -> BundleSnapshot | None:
         """End a running bundle whose chunk jobs have all ended; the bundle as it stands then.
 
-        Any other bundle stays as it is; ``None`` for an unknown id.
+        Any other bundle stays as it is, and so does one whose rows are not where this process
+        looks: they are not lost because of that. It is read again after a while, at once when one
+        of its chunk jobs was replayed, and ended without them when its owner cancels it. ``None``
+        for an unknown id.
 
         Raises:
             StoreUnavailable: the end could not be written, or what it is made of not be read.
@@ -65,30 +88,60 @@ class Finalising:
         jobs = self._store.chunk_jobs(bundle_id)
         if any(not job.status.is_final for job in jobs):
             return seen
-        ended = list(self._ended(seen.bundle, jobs))
-        merged = self._merged(seen.bundle, ended)
+        ends = _ends_of(seen.bundle, jobs)
+        if self._is_delayed(ends):
+            return seen
+        try:
+            merged = self._merged(seen.bundle, list(self._ended(seen.bundle, jobs)))
+        except FileNotFoundError as error:
+            self._delay(ends, error)
+            return seen
+        self._delays.pop(ends, None)
         return self._commit(seen, merged)
+
+    def _is_delayed(self, ends: "_Ends") -> bool:
+        delay = self._delays.get(ends)
+        return delay is not None and self._monotonic() < delay.until
+
+    def _delay(self, ends: "_Ends", error: FileNotFoundError) -> None:
+        before = self._delays.get(ends)
+        seconds = FIRST_DELAY if before is None else min(2 * before.seconds, LONGEST_DELAY)
+        while len(self._delays) >= _MOST_DELAYED:
+            self._delays.pop(next(iter(self._delays)))
+        self._delays[ends] = _Delay(self._monotonic() + seconds, seconds)
+        logger.error(
+            "rows of a bundle are not where ARTIFACTS points, so it does not end: %s",
+            error,
+            extra={"event": "bundle_rows_missing", "bundle_id": ends.bundle_id},
+        )
 
     def _ended(self, bundle: Bundle, jobs: Sequence[Job]) -> Iterator[EndedChunk]:
         """All chunks in order; one whose job is gone has left nothing."""
         by_start = {chunk.start: job for job in jobs if (chunk := _chunk(job)) is not None}
         chunks = ranges(bundle.total, bundle.chunk_size or bundle.total or 1)
-        return read_ahead(chunks, lambda chunk: self._end_of(chunk, by_start.get(chunk.start)))
+        gone = _GIVEN_UP if bundle.cancel_requested else None
+        return read_ahead(
+            chunks, lambda chunk: self._end_of(chunk, by_start.get(chunk.start), gone)
+        )
 
-    def _end_of(self, chunk: Chunk, job: Job | None) -> EndedChunk:
+    def _end_of(self, chunk: Chunk, job: Job | None, gone: JobFailure | None) -> EndedChunk:
         if job is None:
-            return EndedChunk(chunk=chunk)
+            return EndedChunk(chunk=chunk, failure=_NO_JOB)
         if job.status is JobStatus.FAILED:
             return EndedChunk(chunk=chunk, failure=_failure_of(job))
         result = self._store.result(job.job_id)
-        return EndedChunk(chunk=chunk, artifacts=result.artifacts if result else {})
+        return EndedChunk(chunk=chunk, artifacts=result.artifacts if result else {}, gone=gone)
 
     def _merged(self, bundle: Bundle, ended: Sequence[EndedChunk]) -> Merged | None:
-        """``None`` for rows that nobody can read: trying again would not help."""
+        """``None`` for rows that are damaged: trying again would not help.
+
+        Raises:
+            FileNotFoundError: some are not here.
+        """
         try:
             variants = variants_of(bundle, self._artifacts)
             return merge(bundle, variants, ended, self._artifacts)
-        except StoreUnavailable:
+        except (StoreUnavailable, FileNotFoundError):
             raise
         except Exception:
             logger.exception(
@@ -134,6 +187,29 @@ class Finalising:
                     error,
                     extra={"event": "artifact_left", "bundle_id": ended.bundle_id},
                 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Ends:
+    """How a bundle's chunk jobs have ended: a replay, or a cancellation, makes it another one."""
+
+    bundle_id: str
+    cancelled: bool
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Delay:
+    until: float
+    seconds: float
+
+
+#: More bundles than this are not waited for, but read at every sweep.
+_MOST_DELAYED = 10_000
+
+
+def _ends_of(bundle: Bundle, jobs: Sequence[Job]) -> _Ends:
+    return _Ends(bundle.bundle_id, bundle.cancel_requested, sum(job.attempt for job in jobs))
 
 
 def _finish(bundle: Bundle, merged: Merged | None, summary: Mapping[str, Any]) -> BundleChange:

@@ -93,7 +93,11 @@ def find(content: bytes, index: int) -> dict[str, Any] | None:
 def gathered(
     wanted: Sequence[int], ended: Sequence["EndedChunk"], artifacts: ArtifactStore
 ) -> Any | None:
-    """The results of these variants as one table, in their order; None if there are none at all."""
+    """The results of these variants as one table, in their order; None if there are none at all.
+
+    Raises:
+        FileNotFoundError: some that were kept are not here, and nothing may be said of that.
+    """
     import pyarrow
 
     found = list(_found(wanted, ended, artifacts))
@@ -108,20 +112,24 @@ def _found(
     wanted: Sequence[int], ended: Sequence["EndedChunk"], artifacts: ArtifactStore
 ) -> Iterator[Any]:
     parts = {
-        part.uri: part
+        part.uri: (part, one.gone is not None)
         for one in ended
         for index in wanted
         if index in one.chunk and (part := part_of(one.artifacts, index))
     }
     return (
         table
-        for table in read_ahead(parts.values(), lambda part: _rows_in(part, wanted, artifacts))
+        for table in read_ahead(parts.values(), lambda part: _rows_in(*part, wanted, artifacts))
         if table is not None and len(table)
     )
 
 
-def _rows_in(part: Artifact, wanted: Sequence[int], artifacts: ArtifactStore) -> Any | None:
+def _rows_in(
+    part: Artifact, may_miss: bool, wanted: Sequence[int], artifacts: ArtifactStore
+) -> Any | None:
     try:
         return read_rows(artifacts.read(part), only=wanted)
     except FileNotFoundError:
-        return None
+        if may_miss:
+            return None
+        raise

@@ -34,16 +34,19 @@ from worker.services.bundles.variant_rows import (
     read_rows,
 )
 
-GONE = JobFailure(ErrorCode.ENGINE_ERROR, "What this variant came to was stored and is gone.")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndedChunk:
-    """A chunk job that has ended: the artifacts of its result, or why it left none."""
+    """A chunk job that has ended: the artifacts of its result, or why it left none.
+
+    ``gone`` is told of rows that are not where ARTIFACTS points; without it nothing may be said of
+    them, for they may lie elsewhere.
+    """
 
     chunk: Chunk
     artifacts: Mapping[str, Artifact] = field(default_factory=dict)
-    failure: JobFailure = GONE
+    failure: JobFailure | None = None
+    gone: JobFailure | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +71,10 @@ def merge(
     those of the whole bundle as another one. Both are named by their content: a finaliser that read
     other chunks, because one was replayed meanwhile, takes nothing from the one whose end is kept.
     What is held at a time are the rows as Arrow columns: about 40 MB for 100,000 variants.
+
+    Raises:
+        FileNotFoundError: rows of a completed chunk job are not here, and nothing may be said of
+            them.
     """
     rows = joined(read_ahead(ended, lambda one: _rows_of(one, variants, artifacts)))
     stored = {VARIANT_ROWS: _store(artifacts, bundle, VARIANT_ROWS, rows)}
@@ -96,13 +103,16 @@ def _store(artifacts: ArtifactStore, bundle: Bundle, name: str, table: Any) -> A
 
 
 def _rows_of(one: EndedChunk, variants: Variants, artifacts: ArtifactStore) -> Mapping[str, Any]:
-    artifact = one.artifacts.get(VARIANT_ROWS)
-    if artifact is None:
+    if one.failure is not None:
         return lost_rows(one.chunk, variants, one.failure)
     try:
-        return plain_columns(read_rows(artifacts.read(artifact)))
+        if VARIANT_ROWS not in one.artifacts:
+            raise FileNotFoundError("a chunk job that is completed has no rows")
+        return plain_columns(read_rows(artifacts.read(one.artifacts[VARIANT_ROWS])))
     except FileNotFoundError:
-        return lost_rows(one.chunk, variants, GONE)
+        if one.gone is None:
+            raise
+        return lost_rows(one.chunk, variants, one.gone)
 
 
 def _reasons(rows: Any) -> Sequence[JobFailure]:
