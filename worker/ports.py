@@ -126,13 +126,19 @@ class JobCounts(Protocol):
 
 
 class Switches(Protocol):
-    """The one record by which a person holds the fleet."""
+    """What is one for the whole fleet: whether a person holds it, and where its artifacts are."""
 
     def pause(self) -> Pause:
         """As it is set now; off if nobody ever set it."""
 
     def set_pause(self, pause: Pause) -> None:
         """Replace it."""
+
+    def artifacts_mark(self) -> str | None:
+        """The mark of the place for artifacts that belongs to this store, if there is one."""
+
+    def remember_artifacts(self, mark: str, *, instead_of: str | None) -> str:
+        """Remember a mark if ``instead_of`` is what is remembered; what is remembered then."""
 
 
 class JobStore(JobSearch, JobCounts, Switches, Protocol):
@@ -351,6 +357,12 @@ class ArtifactStore(Protocol):
 
     def remove(self, artifact: Artifact) -> None:
         """Delete the file. Raises ``FileNotFoundError`` when it is gone."""
+
+    def mark(self) -> str | None:
+        """The id by which this place is told from others, if it was given one."""
+
+    def set_mark(self, mark: str) -> str:
+        """Give the place an id unless it has one; the one that it has then."""
 
     def discard(self, owner: str, is_meant: Callable[[str], bool], before: datetime) -> int:
         """Delete what lies below ``owner`` (the first part of a key); how many files that were.

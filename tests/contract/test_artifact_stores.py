@@ -176,3 +176,19 @@ def test_another_may_be_faster_at_discarding(artifacts: ArtifactStore) -> None:
         return True
 
     assert artifacts.discard("j", is_meant, LATER) == 0
+
+
+def test_a_place_gets_its_mark_once(artifacts: ArtifactStore) -> None:
+    assert artifacts.mark() is None
+    assert artifacts.set_mark("first") == "first"
+    assert artifacts.set_mark("second") == "first"
+    assert artifacts.mark() == "first"
+
+
+def test_what_is_purged_leaves_the_mark(artifacts: ArtifactStore) -> None:
+    artifacts.set_mark("mark")
+    artifacts.put("job-1/1/equityCurve", COLUMNS)
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    assert artifacts.discard("job-1", is_of_job, tomorrow) == 1
+    assert artifacts.discard(".mark", lambda _: True, tomorrow) == 0
+    assert artifacts.mark() == "mark"

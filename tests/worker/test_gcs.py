@@ -9,7 +9,7 @@ from typing import IO, Any
 
 import numpy as np
 import pytest
-from google.api_core.exceptions import Forbidden
+from google.api_core.exceptions import Forbidden, PreconditionFailed
 from google.auth.exceptions import DefaultCredentialsError
 from google.cloud.storage import Client
 from google.cloud.storage.blob import Blob
@@ -276,3 +276,17 @@ class TestWiring:
         library.replace(long)
         assert library.load("X", "1d", None, None).fingerprint() == long.fingerprint()
         assert len(downloads) == 1
+
+
+def test_an_object_that_is_made_takes_nobodys_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The emulator knows no preconditions: what is asked of the bucket is looked at."""
+    asked: list[object] = []
+
+    def refused(*_: object, **options: object) -> None:
+        asked.append(options["if_generation_match"])
+        raise PreconditionFailed("it is there")
+
+    monkeypatch.setattr(Blob, "upload_from_file", refused)
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://127.0.0.1:1")
+    Bucket("gs://bucket/prefix").make(".mark", io.BytesIO(b"mark"), "text/plain")
+    assert asked == [0]

@@ -230,3 +230,12 @@ def test_while_its_candles_are_away_a_poller_takes_nothing_and_then_goes_on(
     assert job(store, "j1").attempt == 0
     (tmp_path / "candles").mkdir()
     poller.wait_until(lambda: job(store, "j1").status is JobStatus.COMPLETED)
+
+
+def test_a_poller_with_other_artifacts_than_the_first_does_not_start(
+    start: Start, tmp_path: Path
+) -> None:
+    start().wait_until_ready()
+    other = start(artifacts=tmp_path / "elsewhere")
+    assert other.server.process.wait(PATIENCE_SECONDS) == 1
+    assert f"Error: ARTIFACTS={tmp_path}/elsewhere: expected the place" in other.server.output()

@@ -27,6 +27,19 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
+def made_once(path: Path, content: bytes) -> None:
+    """Make a file unless it is there; of several writers the first one counts."""
+    descriptor, temporary = _new_file(path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        temporary.chmod(0o644)
+        with suppress(FileExistsError):
+            os.link(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def _new_file(directory: Path) -> tuple[int, Path]:
     """An open file in a directory, which is made if need be.
 

@@ -61,6 +61,11 @@ class _Glance:
         """Whether the kill switch has never been touched."""
         return self._rows("SELECT 1 FROM backtest_switches LIMIT 1") == []
 
+    def artifacts_mark(self) -> str | None:
+        """Of the place for artifacts, if the store remembers one."""
+        rows = self._rows("SELECT mark FROM backtest_places WHERE name = 'ARTIFACTS'")
+        return rows[0][0] if rows else None
+
     def has_nothing_for(self, lane: str) -> bool:
         """Whether no job of a lane is ready to be claimed."""
         ready = "status = 'queued' AND lane = ? AND rank IS NOT NULL"
@@ -110,6 +115,13 @@ class DeferredSqlite:
             if self._made is None and self._glance.nobody_has_paused():
                 return Pause(is_on=False)
         return self._store().pause()
+
+    def artifacts_mark(self) -> str | None:
+        """Of the place for artifacts that belongs to this store."""
+        with self._making:
+            if self._made is None and (mark := self._glance.artifacts_mark()) is not None:
+                return mark
+        return self._store().artifacts_mark()
 
     def take_best(self, wanted: Wanted, decide: Callable[[Snapshot], JobChange]) -> Snapshot | None:
         """The store's; the first time, an empty queue is seen without it."""

@@ -33,6 +33,7 @@ class MemoryJobStore(MemoryOverview, MemoryBundles):
         self._clock = clock
         self._retention = retention
         self._pause = Pause(is_on=False)
+        self._artifacts_mark: str | None = None
         self._lock = threading.Lock()
         self._records: dict[str, _Record] = {}
         self._results: dict[str, ResultRecord] = {}
@@ -149,6 +150,16 @@ class MemoryJobStore(MemoryOverview, MemoryBundles):
     def set_pause(self, pause: Pause) -> None:
         with self._lock:
             self._pause = replace(pause, changed_at=self._clock.now())
+
+    def artifacts_mark(self) -> str | None:
+        with self._lock:
+            return self._artifacts_mark
+
+    def remember_artifacts(self, mark: str, *, instead_of: str | None) -> str:
+        with self._lock:
+            if self._artifacts_mark in (None, instead_of):
+                self._artifacts_mark = mark
+            return self._artifacts_mark
 
     def ping(self) -> None:
         return

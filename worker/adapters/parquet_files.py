@@ -9,8 +9,11 @@ from typing import IO
 from urllib.parse import unquote, urlsplit
 
 from worker.adapters import parquet_table
-from worker.adapters.atomic_files import replacing
+from worker.adapters.atomic_files import made_once, replacing
 from worker.jobs.job import Artifact
+
+#: No key begins with a dot.
+MARK_FILE = ".mark"
 
 
 class ParquetFiles:
@@ -42,6 +45,17 @@ class ParquetFiles:
     def remove(self, artifact: Artifact) -> None:
         """Delete the Parquet file. Raises ``FileNotFoundError`` when it is gone."""
         self._path(artifact).unlink()
+
+    def mark(self) -> str | None:
+        """The id by which this directory is told from others, if it was given one."""
+        with suppress(FileNotFoundError):
+            return (self._directory / MARK_FILE).read_text() or None
+        return None
+
+    def set_mark(self, mark: str) -> str:
+        """Give the directory an id unless it has one; the one that it has then."""
+        made_once(self._directory / MARK_FILE, mark.encode())
+        return self.mark() or mark
 
     def discard(self, owner: str, is_meant: Callable[[str], bool], before: datetime) -> int:
         """Delete what was written below ``owner`` before a moment, and folders left empty by it.

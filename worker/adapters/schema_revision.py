@@ -2,4 +2,4 @@
 
 #: The newest revision in ``sql/migrations/versions``. Stated here, so that a start need not load
 #: Alembic, nor SQLAlchemy, to learn that there is nothing to do.
-HEAD = "0007"
+HEAD = "0008"

@@ -9,6 +9,7 @@ from worker.bootstrap.adapters import (
     build_sql_store,
     build_store,
 )
+from worker.bootstrap.artifact_places import artifact_place, require_artifacts
 from worker.bootstrap.places import Places
 from worker.bootstrap.policies import (
     admission_policy,
@@ -27,6 +28,7 @@ __all__ = [
     "Services",
     "Worker",
     "admission_policy",
+    "artifact_place",
     "build_artifacts",
     "build_bell",
     "build_candles",
@@ -41,6 +43,7 @@ __all__ = [
     "drain_limits",
     "engine_calls",
     "new_worker_id",
+    "require_artifacts",
     "retention",
     "run_limits",
     "sweep_threads",

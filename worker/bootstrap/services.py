@@ -19,6 +19,7 @@ from worker.jobs.job import Job
 from worker.ports import ArtifactStore, CandleLibrary, Clock, Doorbell, Store
 from worker.services.admission import Admission
 from worker.services.arrivals import Arrivals
+from worker.services.artifact_place import ArtifactPlace, CheckedArtifacts
 from worker.services.bundles.admission import BundleAdmission
 from worker.services.bundles.arrivals import BundleArrivals
 from worker.services.bundles.cancelling import BundleCancelling
@@ -44,6 +45,8 @@ class Services:
     artifacts: ArtifactStore
     clock: Clock
     admission: Admission
+    artifact_place: ArtifactPlace | None = None
+    """Whether the artifacts are those of the store, where they are as the settings say."""
     places: Places | None = None
     """The directories that jobs need, where candles and artifacts are as the settings say."""
 
@@ -120,8 +123,13 @@ def build_services(
     own_places = candles is None and artifacts is None
     # What may be refused comes before what would have to be closed then.
     candles = candles or build_candles(settings)
-    artifacts = artifacts or build_artifacts(settings)
+    own_artifacts = build_artifacts(settings) if artifacts is None else None
     store = store or build_store(settings, role)
+    place = None
+    if own_artifacts is not None:
+        place = ArtifactPlace(store, own_artifacts, settings.artifacts)
+        artifacts = CheckedArtifacts(own_artifacts, place)
+    assert artifacts is not None, "given, or made above"
     return Services(
         settings=settings,
         store=store,
@@ -130,5 +138,6 @@ def build_services(
         artifacts=artifacts,
         clock=clock or build_clock(),
         admission=Admission(store, admission_policy(settings), engine.parse_config),
+        artifact_place=place,
         places=Places(settings) if own_places else None,
     )

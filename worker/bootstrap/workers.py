@@ -149,7 +149,14 @@ def new_worker_id() -> str:
 
 
 def _fault_of(services: Services) -> Callable[[], str | None]:
-    return (lambda: None) if services.places is None else services.places.fault
+    """What is wrong with the directories of this machine, or with where its artifacts are."""
+    places, place = services.places, services.artifact_place
+
+    def fault() -> str | None:
+        found = None if places is None else places.fault()
+        return found or (None if place is None else place.fault)
+
+    return fault
 
 
 def _chunk_run(services: Services, backtesting: Backtesting, *, polls: bool) -> ChunkRun:

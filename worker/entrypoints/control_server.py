@@ -1,6 +1,6 @@
 """``backtest-worker control``: the control service as a process."""
 
-from worker.bootstrap import build_services
+from worker.bootstrap import build_services, require_artifacts
 from worker.entrypoints.control_app import create_control_app
 from worker.entrypoints.serving import serve_app
 from worker.entrypoints.starting import without_old_models
@@ -12,10 +12,13 @@ def serve_control(settings: Settings) -> None:
     """Serve until SIGTERM.
 
     Raises:
-        SettingsError: the settings would leave routes open to the network.
+        SettingsError: the settings would leave routes open to the network, or name another place
+            for artifacts than the job store has.
     """
     require_control_auth(settings)
     configure_logging(settings.log_style)
     with without_old_models():
-        app = create_control_app(build_services(settings, "control"))
+        services = build_services(settings, "control")
+        require_artifacts(services.artifact_place, settings)
+        app = create_control_app(services)
     serve_app(app, settings)

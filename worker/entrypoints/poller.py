@@ -10,7 +10,13 @@ from contextlib import asynccontextmanager
 from fastapi import Depends, FastAPI, Response
 from fastapi.responses import JSONResponse
 
-from worker.bootstrap import Places, build_clock, build_store
+from worker.bootstrap import (
+    Places,
+    artifact_place,
+    build_clock,
+    build_store,
+    require_artifacts,
+)
 from worker.entrypoints.caller_auth import machine_caller
 from worker.entrypoints.crew import Crew
 from worker.entrypoints.fleet_log import FleetLog, logs_by_itself
@@ -45,6 +51,7 @@ def serve_poller(settings: Settings, command: Sequence[str]) -> None:
     require_worker_auth(settings)
     Places(settings).require(makes_candles=False)
     store = build_store(settings, "poller")
+    require_artifacts(artifact_place(settings, store), settings)
     configure_logging(settings.log_style)
     with tempfile.TemporaryDirectory(prefix="backtest-metrics-") as directory:
         telemetry = SharedTelemetry(directory)

@@ -3,7 +3,7 @@
 import os
 import signal
 
-from worker.bootstrap import build_services, build_worker
+from worker.bootstrap import build_services, build_worker, require_artifacts
 from worker.entrypoints.serving import serve_app
 from worker.entrypoints.starting import quick_start, without_old_models
 from worker.entrypoints.worker_app import create_worker_app
@@ -23,6 +23,7 @@ def serve_worker(settings: Settings) -> None:
     configure_logging(settings.log_style)
     with quick_start():
         services = build_services(settings, "worker")
+        require_artifacts(services.artifact_place, settings)
         worker = build_worker(
             services, on_abandoned=_replace_this_process, on_unfit=_replace_this_process
         )

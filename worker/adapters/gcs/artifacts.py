@@ -10,6 +10,9 @@ from worker.adapters import parquet_table
 from worker.adapters.gcs.bucket import Bucket
 from worker.jobs.job import Artifact
 
+#: No key begins with a dot.
+_MARK = ".mark"
+
 
 class GcsArtifacts:
     """Stores under ``{address}/{key}.parquet``; an artifact's ``uri`` is the object's.
@@ -42,6 +45,21 @@ class GcsArtifacts:
     def remove(self, artifact: Artifact) -> None:
         """Delete the Parquet file. Raises ``FileNotFoundError`` when it is gone."""
         self._bucket.remove(self._found(artifact))
+
+    def mark(self) -> str | None:
+        """The id by which this part of the bucket is told from others, if it was given one."""
+        found = self._bucket.find(_MARK)
+        if found is None:
+            return None
+        return b"".join(self._bucket.chunks(found, parquet_table.CHUNK_BYTES)).decode()
+
+    def set_mark(self, mark: str) -> str:
+        """Give it an id unless it has one; the one that it has then."""
+        known = self.mark()
+        if known is not None:
+            return known
+        self._bucket.make(_MARK, io.BytesIO(mark.encode()), "text/plain")
+        return self.mark() or mark
 
     def discard(self, owner: str, is_meant: Callable[[str], bool], before: datetime) -> int:
         """Delete what was written below ``owner`` before a moment.

@@ -6,7 +6,7 @@ nothing pays for nothing. It finds its own credentials, and the emulator that
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import IO, Any
 
@@ -60,6 +60,16 @@ class Bucket:
             made.metadata = metadata or None
             made.upload_from_file(content, rewind=True, content_type=media_type, retry=self._retry)
 
+    def make(self, path: str, content: IO[bytes], media_type: str) -> None:
+        """Create the object unless it is there."""
+        from google.api_core.exceptions import PreconditionFailed
+
+        with suppress(PreconditionFailed), self._talking():
+            made = self._bucket.blob(self._prefix + path)
+            made.upload_from_file(
+                content, content_type=media_type, if_generation_match=0, retry=self._retry
+            )
+
     def remove(self, found: Any) -> None:
         """Delete the object that was found, and no later one.
 
@@ -98,13 +108,15 @@ class Bucket:
     @contextmanager
     def _talking(self, name: str | None = None) -> Iterator[None]:
         """What Google's errors mean; ``name`` is an object that may be gone."""
-        from google.api_core.exceptions import GoogleAPIError, NotFound
+        from google.api_core.exceptions import GoogleAPIError, NotFound, PreconditionFailed
         from google.auth.exceptions import GoogleAuthError
         from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
         from requests import RequestException
 
         try:
             yield
+        except PreconditionFailed:
+            raise
         except NotFound as error:
             if name is not None:
                 raise FileNotFoundError(f"{SCHEME}{self._name}/{name}") from error

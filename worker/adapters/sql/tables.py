@@ -70,6 +70,14 @@ switches = Table(
     Column("changed_at", UtcTime, nullable=False),
 )
 
+#: Marks of the places that belong to this store, by the setting that names each.
+places = Table(
+    "backtest_places",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("mark", Text, nullable=False),
+)
+
 results = Table(
     "backtest_results",
     metadata,

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from worker.entrypoints.cli.artifacts import artifacts
 from worker.entrypoints.cli.bundles import bundle
 from worker.entrypoints.cli.candles import candles
 from worker.entrypoints.cli.failures import Failed, Interrupted, explain
@@ -77,6 +78,7 @@ for command in (
     replay_failed,
     cancel,
     candles,
+    artifacts,
     serve,
     poll,
     control,
