@@ -185,6 +185,9 @@ def test_a_sweep_of_an_installation_at_rest(services: Services, bill: Bill) -> N
 
 
 def test_what_the_end_of_a_jobs_retention_costs(services: Services, bill: Bill) -> None:
+    assert services.artifact_place is not None
+    # Once a process.
+    services.artifact_place.require()
     sweep = build_sweep(services)
     sweep.run()
     bill.clear()
