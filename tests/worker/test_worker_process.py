@@ -3,13 +3,17 @@
 import json
 import os
 import signal
+import socket
 import sqlite3
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -171,3 +175,36 @@ def test_every_log_line_is_json_with_a_severity(process: Process) -> None:
 def test_an_idle_worker_leaves_at_once(process: Process) -> None:
     assert process.terminate() < SHUTDOWN_SECONDS / 2
     assert process.server.process.returncode == 0
+
+
+def test_a_hangup_gives_the_job_back_too(process: Process) -> None:
+    process.store.create(an_admitted_job("j1", config_used=CONFIG))
+    process.wait_until_running("j1")
+    process.server.process.send_signal(signal.SIGHUP)
+    assert process.server.process.wait(PATIENCE_SECONDS) == 0
+    assert process.job("j1").status is JobStatus.QUEUED
+
+
+def test_a_second_sigterm_soon_after_the_first_changes_nothing(process: Process) -> None:
+    process.store.create(an_admitted_job("j1", config_used=CONFIG))
+    process.wait_until_running("j1")
+    for _ in range(5):
+        process.server.process.send_signal(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.server.process.wait(0.2)
+    assert process.server.process.wait(PATIENCE_SECONDS) == 0
+    assert process.job("j1").interruptions == 1
+
+
+def test_a_client_that_never_finishes_its_body_does_not_keep_the_process(
+    process: Process,
+) -> None:
+    place = urlsplit(process.url)
+    with socket.create_connection((place.hostname, place.port)) as client:
+        client.sendall(b"POST /run HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
+        # The next request is answered, so this one has been read.
+        assert httpx.get(f"{process.url}/health", timeout=PATIENCE_SECONDS).status_code == 200
+        assert process.terminate() < SHUTDOWN_SECONDS / 2
+        assert process.server.process.returncode == 0
+        client.settimeout(PATIENCE_SECONDS)
+        assert client.recv(4096).startswith(b"HTTP/1.1 503 ")

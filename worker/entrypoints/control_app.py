@@ -45,6 +45,7 @@ from worker.entrypoints.problems import (
     problem_response,
 )
 from worker.entrypoints.security_headers import DEFAULTS, SecurityHeaders
+from worker.entrypoints.slashes import TrailingSlashes
 from worker.entrypoints.store_answers import install_store_answers
 from worker.entrypoints.user_auth import CurrentUser, administrator, local_user, signed_in_user
 from worker.entrypoints.user_backtests import UserBacktests
@@ -108,6 +109,7 @@ def create_control_app(
         version=package_version(),
         description="Submit backtests, watch them, fetch their results.",
         lifespan=lifespan,
+        redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
         dependencies=[Depends(known_query(_MACHINES))],
@@ -130,6 +132,7 @@ def create_control_app(
     if settings.auth == "none":
         app.add_middleware(OwnHosts)
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(TrailingSlashes)
     announce = {
         control_events.JOBS: arrivals.announce,
         control_events.BUNDLES: services.bundle_arrivals.announce,

@@ -14,6 +14,7 @@ from contextlib import suppress
 from types import FrameType
 
 from worker.bootstrap import build_services, build_worker
+from worker.entrypoints.ending import hear_no_more, leave_on_hangup
 from worker.logs import configure_logging
 from worker.settings import Settings
 
@@ -36,6 +37,7 @@ def run_slot(settings: Settings) -> None:
         line.shutdown(socket.SHUT_RDWR)
 
     signal.signal(signal.SIGTERM, on_signal)
+    leave_on_hangup(on_signal)
     # A terminal's Ctrl-C reaches the poller too, which then lets its slots go.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     worker = build_worker(
@@ -52,6 +54,7 @@ def run_slot(settings: Settings) -> None:
     while not leave.wait(SIGNAL_SECONDS):
         pass
     worker.stop()
+    hear_no_more()
     if worker.warm_up.failed:
         raise SystemExit(UNFIT)
 

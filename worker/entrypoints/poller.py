@@ -25,6 +25,7 @@ from worker.entrypoints.methods import install_methods
 from worker.entrypoints.probes import health, package_version
 from worker.entrypoints.problems import install_problem_handlers, problem_response
 from worker.entrypoints.serving import serve_app
+from worker.entrypoints.slashes import TrailingSlashes
 from worker.entrypoints.worker_app import machine_callers
 from worker.logs import configure_logging
 from worker.oidc import Fetch, fetch_certificates
@@ -111,12 +112,14 @@ def create_poller_app(
         title="Backtest poller",
         version=package_version(),
         lifespan=lifespan,
+        redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
     )
     install_problem_handlers(app)
     install_methods(app)
+    app.add_middleware(TrailingSlashes)
 
     @app.get("/health", summary="The process is alive")
     async def alive() -> JSONResponse:

@@ -11,6 +11,8 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
+from worker.entrypoints.ending import hear_no_more, leave_on_hangup
+from worker.entrypoints.slow_bodies import SlowBodies
 from worker.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -57,8 +59,14 @@ def serve_app(app: FastAPI, settings: Settings, on_exit: Callable[[], None] = la
     Raises:
         SystemExit: the address cannot be bound.
     """
+    leaving = threading.Event()
+
+    def leave() -> None:
+        leaving.set()
+        on_exit()
+
     config = uvicorn.Config(
-        app,
+        SlowBodies(app, leaving.is_set),
         host=settings.host,
         port=settings.port,
         log_config=None,
@@ -66,17 +74,20 @@ def serve_app(app: FastAPI, settings: Settings, on_exit: Callable[[], None] = la
         lifespan="on",
         timeout_graceful_shutdown=max(1, round(settings.shutdown_seconds)),
     )
-    server = GracefulServer(config, on_exit, patience=settings.shutdown_seconds, give_up=_leave_now)
+    server = GracefulServer(config, leave, patience=settings.shutdown_seconds, give_up=_leave_now)
     if threading.current_thread() is threading.main_thread():
         # uvicorn puts this back when it has ended: whoever tells the process twice hurries nothing.
         signal.signal(signal.SIGTERM, _leave)
+        leave_on_hangup(server.handle_exit)
     server.run()
+    hear_no_more()
     if not server.started:
         raise SystemExit(1)
 
 
 def _leave(sig: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal's handler
     """Before the server listens, and after it has ended, there is nothing to give back."""
+    hear_no_more()
     raise SystemExit(0)
 
 

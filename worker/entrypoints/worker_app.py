@@ -24,6 +24,7 @@ from worker.entrypoints.problems import (
 )
 from worker.entrypoints.push_route import push_router
 from worker.entrypoints.run_routes import run_router
+from worker.entrypoints.slashes import TrailingSlashes
 from worker.entrypoints.store_answers import install_store_answers
 from worker.oidc import Fetch, MachineCallers, fetch_certificates, google_verifier
 from worker.services.draining import ShuttingDown
@@ -58,6 +59,7 @@ def create_worker_app(worker: Worker, *, fetch: Fetch = fetch_certificates) -> F
         version=package_version(),
         description="Answers rings by running jobs, one at a time.",
         lifespan=lifespan,
+        redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
         dependencies=[Depends(known_query(_MACHINES))],
@@ -71,6 +73,7 @@ def create_worker_app(worker: Worker, *, fetch: Fetch = fetch_certificates) -> F
     is_open = _is_open(settings)
     if is_open:
         app.add_middleware(OwnHosts)
+    app.add_middleware(TrailingSlashes)
     app.include_router(push_router(worker, slot, machine_caller(callers, "push")))
     app.include_router(
         run_router(worker, slot, machine_caller(callers, "run"), pages_reach_it=is_open)
