@@ -5,7 +5,6 @@ The numpy error model makes 0/0 a NaN instead of an exception; kernels guard the
 the same, so that a run without the compiler (``NUMBA_DISABLE_JIT=1``) takes the same path.
 """
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -14,10 +13,9 @@ from numba.core import config as numba_config
 from numba.core.caching import FunctionCache
 from numba.core.runtime.nrt import rtsys
 
-from engine.kernel_code.places import code_directory
+from engine.kernel_code.places import writable_code_directory
 
-if not os.environ.get("NUMBA_CACHE_DIR"):
-    numba_config.CACHE_DIR = str(code_directory())  # type: ignore[attr-defined]  # set by numba
+numba_config.CACHE_DIR = str(writable_code_directory())  # type: ignore[attr-defined]  # set by numba
 
 
 class KernelCache(FunctionCache):
