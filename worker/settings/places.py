@@ -33,7 +33,8 @@ class Places(Section):
     )
     candles: str = Field(
         "var/candles",
-        description="Where candles are stored: a directory or `gs://BUCKET/PREFIX`.",
+        description="Where candles are stored: a directory or `gs://BUCKET/PREFIX`. `poll` does "
+        "not start without the directory; `serve` makes it.",
     )
     candle_cache: str = Field(
         "",
@@ -47,8 +48,9 @@ class Places(Section):
     )
     artifacts: str = Field(
         "var/artifacts",
-        description="Where the complete series beside a result are stored: a directory or "
-        "`gs://BUCKET/PREFIX`.",
+        description="Where the complete series beside a result, and the rows of bundles, are "
+        "stored: a directory or `gs://BUCKET/PREFIX`. It is "
+        "[the same place](operations.md#artifacts-are-elsewhere) for all processes of a job store.",
     )
     retention_days: int | None = Field(
         None,
