@@ -11,7 +11,7 @@ from sqlalchemy import make_url
 from tests.support.bundles import a_bundle, read_bundle
 from tests.support.jobs import a_job, an_admitted_job, read
 from tests.support.maintenance import LONG_AGO, abandoned, maintenance
-from worker.adapters.sql import SqlJobStore, connection
+from worker.adapters.sql import SqlJobStore
 from worker.jobs.states import JobStatus
 from worker.services.quotas import QuotaLimits
 
@@ -19,10 +19,10 @@ pytestmark = pytest.mark.postgres
 
 
 @pytest.fixture
-def store(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqlJobStore]:
-    """One that waits a second for a lock."""
-    monkeypatch.setattr(connection, "_LOCK_SECONDS", 1)
-    made = SqlJobStore(postgres_url, timedelta(days=7))
+def store(postgres_url: str) -> Iterator[SqlJobStore]:
+    """One that waits half a second for a lock."""
+    impatient = f"{postgres_url}?options=-clock_timeout%3D500"
+    made = SqlJobStore(impatient, timedelta(days=7))
     made.create_schema()
     yield made
     made.close()
