@@ -5,6 +5,7 @@ import binascii
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -26,6 +27,9 @@ SORTS = (BY_INDEX, *SUMMARY_METRICS)
 
 #: Tables of which the best row is remembered.
 KEPT_BESTS = 4_000
+
+#: Tables that are decoded at a time, whoever asks. One of 100,000 variants takes about 20 MB then.
+DECODED_AT_ONCE = 2
 
 
 class BadCursor(ValueError):
@@ -102,6 +106,8 @@ class VariantPages:
     def __init__(self, ended: EndedRows, artifacts: ArtifactCache) -> None:
         self._ended = ended
         self._artifacts = artifacts
+        # Threads of their own: each keeps some of the memory that it has once decoded in.
+        self._decoders = ThreadPoolExecutor(DECODED_AT_ONCE, thread_name_prefix="decoder")
 
     def page(
         self, bundle: Bundle, order: Order, *, limit: int, cursor: str | None = None
@@ -114,7 +120,7 @@ class VariantPages:
         """
         behind = _Place.decode(cursor, order) if cursor else None
         tables = self._ended.tables(bundle)
-        parts = read_ahead(tables, lambda table: self._candidates(table, order, behind))
+        parts = read_ahead(tables, lambda table: self._first(table, order, behind, limit + 1))
         found = [part for part in parts if len(part[1])]
         if not found:
             return VariantPage([], None)
@@ -145,38 +151,43 @@ class VariantPages:
     def _best_of(self, table: EndedTable, rank_by: str) -> Mapping[str, Any] | None:
         """The best row of one table; asked again and again while others are on their way."""
         order = Order(sort=rank_by, descending=True, only=Only.COMPLETED)
-        values, indices = self._candidates(table, order, None)
-        if not len(indices):
-            return None
-        return next(self._rows([table], [int(indices[order_of(values, indices)[0]])]))
+        _, indices = self._first(table, order, None, 1)
+        return next(self._rows([table], indices.tolist()), None) if len(indices) else None
 
-    def _candidates(
-        self, table: EndedTable, order: Order, behind: _Place | None
+    def _first(
+        self, table: EndedTable, order: Order, behind: _Place | None, limit: int
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Values and indices of the rows of a table that are listed behind a place."""
-        found = read_rows(
-            self._artifacts.read(table.rows), dict.fromkeys([BY_INDEX, order.sort, "errorCode"])
-        )
-        indices = found[BY_INDEX].to_numpy().astype(np.int64)
-        values = (
-            indices.astype(np.float64) if order.sort == BY_INDEX else numbers(found, order.sort)
-        )
-        listed = np.ones(len(indices), np.bool_)
-        if order.only is not None:
-            is_sound = found["errorCode"].is_null().to_numpy()
-            listed = is_sound if order.only is Only.COMPLETED else ~is_sound
-        if behind is not None:
-            listed = listed & behind.is_before(values, indices, descending=order.descending)
-        return values[listed], indices[listed]
+        """Values and indices of the first rows of a table that are listed behind a place."""
+        content = self._artifacts.read(table.rows)
+        return self._decoders.submit(_first_of, content, order, behind, limit).result()
 
     def _rows(
         self, tables: Sequence[EndedTable], indices: Sequence[int]
     ) -> Iterator[Mapping[str, Any]]:
         wanted = [table for table in tables if any(index in table.chunk for index in indices)]
-        for rows in read_ahead(
-            wanted, lambda table: read_rows(self._artifacts.read(table.rows), only=indices)
-        ):
+        for rows in read_ahead(wanted, lambda table: self._chosen(table, indices)):
             yield from rows.to_pylist()
+
+    def _chosen(self, table: EndedTable, indices: Sequence[int]) -> Any:
+        content = self._artifacts.read(table.rows)
+        return self._decoders.submit(read_rows, content, only=indices).result()
+
+
+def _first_of(
+    content: bytes, order: Order, behind: _Place | None, limit: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    found = read_rows(content, dict.fromkeys([BY_INDEX, order.sort, "errorCode"]))
+    indices = found[BY_INDEX].to_numpy().astype(np.int64)
+    values = indices.astype(np.float64) if order.sort == BY_INDEX else numbers(found, order.sort)
+    listed = np.ones(len(indices), np.bool_)
+    if order.only is not None:
+        is_sound = found["errorCode"].is_null().to_numpy()
+        listed = is_sound if order.only is Only.COMPLETED else ~is_sound
+    if behind is not None:
+        listed = listed & behind.is_before(values, indices, descending=order.descending)
+    values, indices = values[listed], indices[listed]
+    first = order_of(values, indices, descending=order.descending)[:limit]
+    return values[first], indices[first]
 
 
 def _number(value: float | None) -> float:

@@ -127,6 +127,9 @@ class ChunkRows:
 
 _GIVEN = ("index", "overrides")
 
+#: How much of a file of rows is held at a time while some rows are looked for.
+PIECE_BYTES = 1024 * 1024
+
 
 def lost_rows(chunk: Chunk, variants: Variants, failure: JobFailure) -> dict[str, Any]:
     """The rows of a chunk that left none: every variant has the same reason."""
@@ -138,15 +141,32 @@ def lost_rows(chunk: Chunk, variants: Variants, failure: JobFailure) -> dict[str
 def read_rows(
     content: bytes, columns: Iterable[str] | None = None, only: Sequence[int] | None = None
 ) -> Any:
-    """The Arrow table in a Parquet file of rows: some of its columns, ``only`` some indices."""
+    """The Arrow table in a Parquet file of rows: some of its columns, ``only`` some indices.
+
+    For some rows the file is gone through in pieces of :data:`PIECE_BYTES`, so that no more than
+    one of them is held beside what is found.
+    """
     import pyarrow
+    import pyarrow.compute
     import pyarrow.parquet
 
-    return pyarrow.parquet.read_table(
-        pyarrow.BufferReader(content),
-        columns=None if columns is None else list(columns),
-        filters=None if only is None else [("index", "in", list(only))],
+    names = None if columns is None else list(columns)
+    if only is None:
+        return pyarrow.parquet.read_table(
+            pyarrow.BufferReader(content), columns=names, use_threads=False
+        )
+    file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(content))
+    bytes_of_all = sum(
+        file.metadata.row_group(group).total_byte_size
+        for group in range(file.metadata.num_row_groups)
     )
+    rows_a_piece = max(1, file.metadata.num_rows * PIECE_BYTES // max(1, bytes_of_all))
+    wanted = pyarrow.array(list(only), file.schema_arrow.field("index").type)
+    found = [
+        piece.filter(pyarrow.compute.is_in(piece["index"], wanted))
+        for piece in file.iter_batches(rows_a_piece, columns=names, use_threads=False)
+    ]
+    return pyarrow.Table.from_batches(found, file.schema_arrow if names is None else None)
 
 
 def plain_columns(table: Any) -> dict[str, Any]:
