@@ -9,7 +9,7 @@ TESTS ?= -n auto
 export PIP_REQUIRE_VIRTUALENV := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench kernels lint format lock clean
+.PHONY: help demo test bench chaos kernels lint format lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -23,6 +23,11 @@ test: $(VENV)/.dev tools ## Run every test; the ones that need a missing emulato
 
 bench: $(VENV)/.dev ## Measure against the targets and the peers (benchmarks/README.md)
 	@$(BIN)/python -m benchmarks $(BENCH)
+
+# One round befalls the fleet with twelve things, in the order that SEED gives.
+chaos: $(VENV)/.dev ## Kill, freeze and lock a fleet on PostgreSQL for ROUNDS rounds (10), and audit it
+	@CHAOS_ROUNDS=$(or $(ROUNDS),10) CHAOS_SEED=$(or $(SEED),8) $(BIN)/python -m pytest -n 0 -s \
+		tests/e2e/test_killed_workers.py -k everything
 
 kernels: $(VENV)/.dev ## Compile every kernel into a library: processes then start without numba
 	@ENGINE_KERNELS=collect $(BIN)/python deploy/image/bake_kernels.py --samples samples --examples examples

@@ -56,6 +56,25 @@ class Workers:
         wait_for(lambda: _state(pid) == "", told=lambda: f"process {pid} does not go\n{self}")
         return _was_left(traffic.read(held.job_id), held, how)
 
+    def freeze(self, traffic: Traffic, held: Job, seconds: float) -> bool:
+        """Stop the process that has this job in hand for a time, as a machine does that is moved.
+
+        False if the signal found it without the job.
+        """
+        pid = holder(held)
+        if pid not in self._servers and _parent(pid) not in self._servers:
+            return False
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            wait_for(lambda: _state(pid) in "TZ", told=lambda: f"process {pid} cannot be stopped")
+            if not _is_same_attempt(traffic.read(held.job_id), held):
+                return False
+            time.sleep(seconds)
+        finally:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+        return True
+
     def terminate_one(self) -> bool:
         """Tell the eldest, if it is a poller with all its slots, to go."""
         pid = next(iter(self._servers))

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import tempfile
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -83,6 +85,21 @@ class PostgresServer:
         self._server.stop()
         self._start()
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """The server and all its sessions stand still meanwhile; connections stay."""
+        process = self._server.process.pid
+        group = [process, *_children(process)]
+        for pid in group:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in reversed(group):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+
     def _start(self) -> None:
         self._server = Server(
             "PostgreSQL", self._command, user=self._user, end_signal=signal.SIGINT
@@ -119,6 +136,11 @@ class PostgresServer:
         except psycopg.OperationalError:
             return False
         return True
+
+
+def _children(pid: int) -> list[int]:
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(child) for child in found.split()]
 
 
 def end_sessions(url: str) -> None:
