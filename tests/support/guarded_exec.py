@@ -7,6 +7,7 @@ a process that has threads is not safe. ``USER`` is ``-`` to stay who we are.
 import ctypes
 import os
 import pwd
+import signal
 import sys
 
 _PR_SET_PDEATHSIG = 1
@@ -22,6 +23,8 @@ def main(arguments: list[str]) -> None:
     if sys.platform == "linux":
         # After the change of user, which clears the setting.
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(death_signal))
+    # Tests that run under nohup hand on that it is ignored.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if os.getppid() != int(parent):
         sys.exit("the parent is gone already")
     os.execvp(command[0], command)

@@ -7,8 +7,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from engine.lists import PART_ITEMS, LazyList, Numbers
+from worker.adapters import parquet_table
 from worker.adapters.parquet_files import ParquetFiles
 from worker.jobs.artifact_keys import is_of_job
 from worker.jobs.job import Artifact
@@ -108,3 +112,25 @@ def test_a_folder_that_cannot_be_kept_is_an_error(
     monkeypatch.setattr(tempfile, "mkstemp", vanish)
     with pytest.raises(FileNotFoundError, match="removed all the time"):
         artifacts.put("j/1/x", COLUMNS)
+
+
+def test_a_list_that_is_made_as_it_is_read_gives_the_same_file_and_is_never_whole() -> None:
+    bars = 200_000
+    figures = np.linspace(1.0, 2.0, bars)
+    texts = [f"2020-01-01T{bar:08}Z" for bar in range(bars)]
+    made: list[int] = []
+
+    def part(chosen: slice | NDArray[np.int64]) -> list[str]:
+        found = texts[chosen] if isinstance(chosen, slice) else [texts[at] for at in chosen]
+        made.append(len(found))
+        return found
+
+    lazy = {"time": LazyList(bars, part), "equity": Numbers(figures)}
+    plain = {"time": texts, "equity": figures.tolist()}
+    assert parquet_table.encode(lazy).sha256 == parquet_table.encode(plain).sha256
+    assert max(made) == PART_ITEMS
+
+
+def test_an_empty_list_is_one_of_nothing() -> None:
+    table = parquet_table.encode({"time": LazyList(0, lambda _: [])})
+    assert table.rows == 0

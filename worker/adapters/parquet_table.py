@@ -5,6 +5,9 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from engine.lists import PART_ITEMS, LazyList
 
 #: ``{jobId}/{attempt}/{name}`` and the like: a plain relative path.
 _KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
@@ -53,6 +56,21 @@ def encode(columns: Mapping[str, Sequence[object]]) -> ParquetTable:
     import pyarrow.parquet
 
     buffer = io.BytesIO()
-    table = pyarrow.table({name: pyarrow.array(values) for name, values in columns.items()})
+    table = pyarrow.table({name: _column(values) for name, values in columns.items()})
     pyarrow.parquet.write_table(table, buffer)
     return ParquetTable(buffer.getvalue(), table.num_rows)
+
+
+def _column(values: Sequence[object]) -> Any:
+    """An Arrow array of what may be a list that makes its items when they are read: never all of
+    them at once, as Python objects take ten times the memory.
+    """
+    import pyarrow
+
+    if not isinstance(values, LazyList):
+        return pyarrow.array(values)
+    if hasattr(values, "__array__"):
+        return pyarrow.array(values.__array__())
+    parts = range(0, len(values), PART_ITEMS)
+    pieces = [pyarrow.array(values[first : first + PART_ITEMS]) for first in parts]
+    return pyarrow.chunked_array(pieces).combine_chunks() if pieces else pyarrow.array([])

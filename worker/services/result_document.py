@@ -156,7 +156,7 @@ def _dart(enumeration: str, value: str | None) -> str | None:
 
 
 def _equity_columns(result: Mapping[str, Any]) -> Columns:
-    return {"time": list(result["equityTimestamps"]), "equity": list(result["equityCurve"])}
+    return {"time": result["equityTimestamps"], "equity": result["equityCurve"]}
 
 
 def _price_columns(result: Mapping[str, Any]) -> Columns:
