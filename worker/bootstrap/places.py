@@ -31,8 +31,10 @@ class Places:
         if fault is not None:
             raise SettingsError(fault)
 
-    def fault(self) -> str | None:
-        """What is wrong with one of them now, in a sentence; ``None`` for nothing."""
+    def fault(self, *, thorough: bool = True) -> str | None:
+        """What is wrong with one of them now, in a sentence; ``None`` for nothing. Only a
+        ``thorough`` look tries to write.
+        """
         if not is_bucket(self._candles):
             try:
                 with os.scandir(self._candles):
@@ -41,7 +43,10 @@ class Places:
                 return _told("CANDLES", self._candles, "a directory that can be read", error)
         if not is_bucket(self._artifacts):
             try:
-                _try_to_write(Path(self._artifacts))
+                if thorough:
+                    _try_to_write(Path(self._artifacts))
+                else:
+                    Path(self._artifacts).stat()
             except OSError as error:
                 return _told("ARTIFACTS", self._artifacts, "a directory that can be written", error)
         return None

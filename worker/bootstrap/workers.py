@@ -18,7 +18,7 @@ from worker.services.bundles.chunk_run import ChunkRun
 from worker.services.bundles.telling import BundleTelling
 from worker.services.claiming import Claiming, LeaseOffice
 from worker.services.draining import Bell, Drain, LocalDrain
-from worker.services.readiness import Readiness
+from worker.services.readiness import FindFault, Readiness
 from worker.services.replaying import Recomputing
 from worker.services.run_job import RunLimits, Runner
 from worker.services.sweep.sweeping import LocalSweep
@@ -70,8 +70,8 @@ def build_worker(
     polls: bool = False,
 ) -> Worker:
     """Wire what runs jobs. ``on_abandoned``: see :class:`Runner`; ``on_unfit`` is called if the
-    kernels cannot be loaded. A worker that ``polls`` looks at
-    the queue by itself, every JOB_POLL_INTERVAL_SECONDS at least, whatever its doorbell is.
+    kernels cannot be loaded. A worker that ``polls`` looks at the queue by itself, every
+    JOB_POLL_INTERVAL_SECONDS at least, whatever its doorbell is.
 
     Raises:
         SettingsError: the directories that jobs need cannot be used.
@@ -148,12 +148,12 @@ def new_worker_id() -> str:
     return f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
-def _fault_of(services: Services) -> Callable[[], str | None]:
+def _fault_of(services: Services) -> FindFault:
     """What is wrong with the directories of this machine, or with where its artifacts are."""
     places, place = services.places, services.artifact_place
 
-    def fault() -> str | None:
-        found = None if places is None else places.fault()
+    def fault(*, thorough: bool) -> str | None:
+        found = None if places is None else places.fault(thorough=thorough)
         return found or (None if place is None else place.fault)
 
     return fault

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from typing import Protocol
 
 from worker.services.warming import WarmUp
 
@@ -13,10 +13,16 @@ class NotReady(Exception):
     """This process must not take a job now, which would only fail here; the message says why."""
 
 
-class Readiness:
-    """``find_fault`` says what is wrong with this machine, ``None`` for nothing."""
+class FindFault(Protocol):
+    """What is wrong with this machine, ``None`` for nothing. A ``thorough`` look may write."""
 
-    def __init__(self, warm_up: WarmUp, find_fault: Callable[[], str | None]) -> None:
+    def __call__(self, *, thorough: bool) -> str | None: ...
+
+
+class Readiness:
+    """Looks before each claim, and thoroughly where there is reason to doubt."""
+
+    def __init__(self, warm_up: WarmUp, find_fault: FindFault) -> None:
         self._warm_up = warm_up
         self._find_fault = find_fault
         self._lock = threading.Lock()
@@ -30,13 +36,17 @@ class Readiness:
         """
         if not self._warm_up.wait():
             raise NotReady("the kernels cannot be loaded")
-        fault = self.fault()
+        fault = self._look(thorough=self._told is not None)
         if fault is not None:
             raise NotReady(fault)
 
     def fault(self) -> str | None:
-        """What is wrong with this machine now; each change of it is logged once."""
-        fault = self._find_fault()
+        """What is wrong with this machine now."""
+        return self._look(thorough=True)
+
+    def _look(self, *, thorough: bool) -> str | None:
+        """Each change of what is found is logged once."""
+        fault = self._find_fault(thorough=thorough)
         with self._lock:
             before, self._told = self._told, fault
         if fault is not None and fault != before:
