@@ -63,8 +63,7 @@ class ArtifactPlace:
         mark = self._artifacts.mark() or self._artifacts.set_mark(secrets.token_hex(16))
         if mark == known:
             return False
-        self._store.remember_artifacts(mark, instead_of=known)
-        return True
+        return self._store.remember_artifacts(mark, instead_of=known) == mark
 
     def _told(self, mark: str | None) -> str:
         found = "one without its mark" if mark is None else "the place of another one"

@@ -48,10 +48,12 @@ class ArtifactCache:
     def _read(self, key: tuple[str, str], artifact: Artifact) -> bytes:
         try:
             content = self._artifacts.read(artifact)
-        finally:
+        except BaseException:
             with self._lock:
                 self._reading.pop(key, None)
+            raise
         with self._lock:
+            self._reading.pop(key, None)
             self._kept[key] = content
             self._bytes += len(content)
             while self._bytes > self._kept_bytes:

@@ -28,7 +28,7 @@ SORTS = (BY_INDEX, *SUMMARY_METRICS)
 #: Tables of which the best row is remembered.
 KEPT_BESTS = 4_000
 
-#: Tables that are decoded at a time, whoever asks. One of 100,000 variants takes about 20 MB then.
+#: Tables that are decoded at a time, whoever asks: that bounds what all readers take together.
 DECODED_AT_ONCE = 2
 
 

@@ -107,7 +107,7 @@ def _rows_of(one: EndedChunk, variants: Variants, artifacts: ArtifactStore) -> M
         return lost_rows(one.chunk, variants, one.failure)
     try:
         if VARIANT_ROWS not in one.artifacts:
-            raise FileNotFoundError("a chunk job that is completed has no rows")
+            raise FileNotFoundError(f"there are none from variant {one.chunk.start} on")
         return plain_columns(read_rows(artifacts.read(one.artifacts[VARIANT_ROWS])))
     except FileNotFoundError:
         if one.gone is None:
