@@ -34,9 +34,12 @@ def code_directory() -> Path:
 def writable_code_directory() -> Path:
     """The same, or one among the system's temporary files where no file can be made in it: a
     process without a home, on code that is read-only, shall compile all the same.
+
+    Who has chosen a locator of numba's, as the image does, has one that copes: see
+    :mod:`engine.baked_cache`.
     """
     usual = code_directory()
-    if _takes_files(usual):
+    if os.environ.get("NUMBA_CACHE_LOCATOR_CLASSES") or _takes_files(usual):
         return usual
     place = _private_directory() / source_hash()
     logger.info("no machine code can be kept in %s, so it is kept in %s", usual, place)

@@ -80,3 +80,9 @@ def test_what_others_could_have_put_there_is_not_run(
 def test_where_it_can_be_kept_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
     assert places.writable_code_directory() == tmp_path / "cache"
+
+
+def test_a_cache_that_was_baked_stays_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", NOWHERE)
+    monkeypatch.setenv("NUMBA_CACHE_LOCATOR_CLASSES", "engine.baked_cache.BakedCacheLocator")
+    assert places.writable_code_directory() == Path(NOWHERE)
