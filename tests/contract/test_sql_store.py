@@ -124,12 +124,14 @@ def test_processes_that_share_a_file_share_the_queue(
     sqlite_store.close()
 
 
-def test_many_processes_may_make_the_schema_at_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("file", range(20))
+def test_many_may_make_the_schema_at_once(tmp_path: Path, file: int) -> None:
+    """Whoever comes second waits, whatever it is that the first one holds."""
     start = threading.Barrier(6)
 
     def open_store(_number: int) -> None:
         start.wait(PATIENCE_SECONDS)
-        store = SqlJobStore(f"sqlite:///{tmp_path}/jobs.db")
+        store = SqlJobStore(f"sqlite:///{tmp_path}/{file}.db")
         store.ping()
         store.close()
 

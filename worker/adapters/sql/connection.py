@@ -1,6 +1,7 @@
 """Engines for SQLite and PostgreSQL, transactions, and what their errors mean to a caller."""
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -33,6 +34,8 @@ Answer = TypeVar("Answer")
 #: Of SQLite. A server's limits are in :mod:`server`.
 _LOCK_SECONDS = 5
 _POOL_SECONDS = 5
+#: Between two looks at a file that others have locked.
+_LOOK_SECONDS = 0.01
 
 #: No right (PostgreSQL 42501), a standby or a read-only transaction (25006), a full disk (53100).
 _REFUSALS = ("42501", "25006", "53100", "SQLITE_READONLY", "SQLITE_FULL")
@@ -136,7 +139,7 @@ def _sqlite(url: str, database: str | None) -> Engine:
         # The driver must not open transactions by itself: its plain BEGIN would take the write
         # lock late, and fail at once instead of waiting when somebody else has written.
         connection.isolation_level = None
-        connection.execute("PRAGMA journal_mode=WAL")
+        _begin_log(connection)
         connection.execute("PRAGMA synchronous=NORMAL")
 
     @event.listens_for(engine, "begin")
@@ -145,6 +148,22 @@ def _sqlite(url: str, database: str | None) -> Engine:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
+
+
+def _begin_log(connection: Any) -> None:
+    """Write ahead from now on. SQLite itself does not wait for others that do the same to a new
+    file at this moment.
+    """
+    until = time.monotonic() + _LOCK_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(_LOOK_SECONDS)
+        else:
+            return
 
 
 def _require_database_file(path: Path) -> None:
