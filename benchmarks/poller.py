@@ -72,7 +72,7 @@ def throughput(server: PostgresServer, directory: Path, count: int) -> None:
     """The same jobs through one process, through threads and through processes."""
     for what, run in (
         ("1 process", lambda url: by_processes(url, directory, 1)),
-        (f"{WORKERS} threads", lambda url: by_threads(url, WORKERS)),
+        (f"{WORKERS} threads", lambda url: by_threads(url, directory, WORKERS)),
         (f"{WORKERS} processes", lambda url: by_processes(url, directory, WORKERS)),
     ):
         url = server.url(server.new_database())
@@ -97,11 +97,16 @@ def by_processes(url: str, directory: Path, workers: int) -> Stop:
     return poller.wait_until_ready(workers).stop
 
 
-def by_threads(url: str, workers: int) -> Stop:
+def by_threads(url: str, directory: Path, workers: int) -> Stop:
     services: list[Services] = []
     crew: list[Worker] = []
     for _ in range(workers):
-        settings = load_settings(store=url, job_poll_interval_seconds=0.2)
+        settings = load_settings(
+            store=url,
+            candles=str(directory / "candles"),
+            artifacts=str(directory / "artifacts"),
+            job_poll_interval_seconds=0.2,
+        )
         services.append(build_services(settings))
         crew.append(build_worker(services[-1], polls=True))
         crew[-1].warm_up.run()
