@@ -24,7 +24,7 @@ test: $(VENV)/.dev tools ## Run every test; the ones that need a missing emulato
 bench: $(VENV)/.dev ## Measure against the targets and the peers (benchmarks/README.md)
 	@$(BIN)/python -m benchmarks $(BENCH)
 
-# One round befalls the fleet with twelve things, in the order that SEED gives.
+# One round befalls the fleet with thirteen things, in the order that SEED gives.
 chaos: $(VENV)/.dev ## Kill, freeze and lock a fleet on PostgreSQL for ROUNDS rounds (10), and audit it
 	@CHAOS_ROUNDS=$(or $(ROUNDS),10) CHAOS_SEED=$(or $(SEED),8) $(BIN)/python -m pytest -n 0 -s \
 		tests/e2e/test_killed_workers.py -k everything

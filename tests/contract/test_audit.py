@@ -128,6 +128,7 @@ ENDED = write(RUNNING, state(status="completed", **NEXT))
         ([ENDED], "completed without its result"),
         ([ENDED, replace(RESULT, xid=8)], "completed without its result"),
         ([RESULT], "stored without its end"),
+        ([write({"job_id": "j1"}, None, RESULTS)], "the result of j1 was deleted"),
         (
             [
                 write(

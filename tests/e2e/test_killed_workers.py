@@ -134,7 +134,8 @@ def test_on_a_database_that_everything_befalls(
         blows = [
             restarting(own_postgres, signal.SIGINT),
             restarting(own_postgres, signal.SIGQUIT),
-            freezing(own_postgres),
+            freezing(own_postgres, AWAY_SECONDS),
+            freezing(own_postgres, LEASE_SECONDS + 2),
             ending_sessions(url),
             forgetting(url, traffic),
             standing_still(workers, traffic),
@@ -169,10 +170,12 @@ def restarting(server: PostgresServer, how: signal.Signals) -> Blow:
     return falls
 
 
-def freezing(server: PostgresServer) -> Blow:
+def freezing(server: PostgresServer, seconds: float) -> Blow:
+    """The database stands still; after longer than a lease nobody knows which workers live."""
+
     def falls() -> bool:
         with server.frozen():
-            threading.Event().wait(AWAY_SECONDS)
+            threading.Event().wait(seconds)
         return True
 
     return falls

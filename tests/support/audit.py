@@ -153,6 +153,9 @@ def _of_results(trail: Sequence[Write]) -> Iterator[str]:
         for write in trail
         if write.place == RESULTS and write.new is not None
     }
+    for write in trail:
+        if write.place == RESULTS and write.new is None:
+            yield f"the result of {_row(write)['job_id']} was deleted"
     for job_id, _ in sorted(completed - stored):
         yield f"{job_id} was completed without its result"
     for job_id, _ in sorted(stored - completed):
