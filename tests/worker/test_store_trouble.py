@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from tests.support.control import CONFIG, FragileStore, make_control
+from tests.support.signed_tokens import issuer
 from tests.support.workers import make_worker
 from worker.jobs.errors import OutcomeUnknown, StoreRefuses, StoreUnavailable
 from worker.logs import JsonFormatter
+from worker.oidc import CertificatesUnavailable
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 HEADERS = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}
@@ -17,8 +19,11 @@ DENIED = "the database says: permission denied for table backtest_jobs"
 
 
 @pytest.fixture
-def entries(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+def entries(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> list[dict[str, Any]]:
     """The lines of the log, as Cloud Logging gets them."""
+    caplog.set_level(logging.INFO)
     found: list[dict[str, Any]] = []
 
     class Keeping(logging.Handler):
@@ -53,7 +58,7 @@ def test_a_user_of_the_api(
     answer = control.client.get("/v1/backtests/j1", headers=HEADERS)
     assert answer.status_code == 503
     assert "database" not in answer.text
-    entry = told(entries, "store_unavailable")
+    entry = told(entries, "unavailable")
     assert (entry["severity"], entry["jobId"]) == (severity, "j1")
     assert str(error) in entry["message"]
     assert entry["logging.googleapis.com/trace"].endswith(TRACE)
@@ -64,14 +69,14 @@ def test_a_submission_that_cannot_be_stored(entries: list[dict[str, Any]]) -> No
     control.store.fail("create", error=StoreRefuses(DENIED))
     answer = control.client.post("/v1/backtests", json={"configUsed": CONFIG}, headers=HEADERS)
     assert answer.status_code == 503
-    entry = told(entries, "store_unavailable")
+    entry = told(entries, "unavailable")
     assert DENIED in entry["message"]
     assert "POST /v1/backtests" in entry["message"]
     assert "startingCapital" not in str(entry)
 
 
 @pytest.mark.parametrize(
-    ("path", "event"), [("/run", "store_unavailable"), ("/pubsub/push", "push_unavailable")]
+    ("path", "event"), [("/run", "unavailable"), ("/pubsub/push", "push_unavailable")]
 )
 def test_whoever_asks_the_worker(entries: list[dict[str, Any]], path: str, event: str) -> None:
     parts = make_worker()
@@ -102,3 +107,27 @@ def test_probes_say_that_writes_are_refused(monkeypatch: pytest.MonkeyPatch) -> 
         answer = client.get("/ready")
         assert answer.status_code == 503
         assert DENIED in answer.json()["detail"]
+
+
+def test_whoever_leaves_says_so_too(entries: list[dict[str, Any]]) -> None:
+    parts = make_worker()
+    parts.queue("j1")
+    parts.worker.shutdown.set()
+    for path, event in (("/run", "unavailable"), ("/pubsub/push", "push_unavailable")):
+        answer = parts.client.post(path, json={"jobId": "j1"}, headers=HEADERS)
+        assert answer.status_code == 503
+        entry = told(entries, event)
+        assert (entry["jobId"], entry["severity"]) == ("j1", "INFO")
+        assert "shutting down" in entry["message"]
+
+
+def test_so_does_whoever_cannot_check_a_token(entries: list[dict[str, Any]]) -> None:
+    def away(_: str) -> Any:
+        raise CertificatesUnavailable("https://certificates: Timeout")
+
+    control = make_control(away, auth="firebase", firebase_project="p")
+    signed_in = issuer().firebase("p", "ann")
+    answer = control.client.get("/v1/backtests/j1", headers=HEADERS | signed_in)
+    assert answer.status_code == 503
+    assert told(entries, "unavailable")["jobId"] == "j1"
+    assert "https://certificates" in told(entries, "certificates_unavailable")["message"]

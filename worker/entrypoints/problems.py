@@ -11,7 +11,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from worker import logs
 from worker.entrypoints.field_errors import InvalidFields, field_errors
+from worker.entrypoints.tracing import valid_traceparent
 
 logger = logging.getLogger(__name__)
 
@@ -20,6 +22,9 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+#: Names of path parameters, and of what a route notes in ``request.state``.
+_IDS = ("job_id", "bundle_id")
 
 #: More fields than this are counted, not listed.
 MAX_LISTED_ERRORS = 50
@@ -64,7 +69,9 @@ def install_problem_handlers(
     """
 
     @app.exception_handler(Problem)
-    async def on_problem(_: Request, error: Problem) -> ProblemResponse:
+    async def on_problem(request: Request, error: Problem) -> ProblemResponse:
+        if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            log_unavailable(request, error.detail)
         return problem_response(error.status, error.detail, headers=error.headers, **error.members)
 
     @app.exception_handler(HTTPException)
@@ -95,6 +102,28 @@ def install_problem_handlers(
         return problem_response(
             500, "Something went wrong on our side; it has been logged.", headers=headers
         )
+
+
+def log_unavailable(request: Request, why: str, level: int = logging.INFO) -> None:
+    """One line about an answer with 503: why, the job or bundle, and the trace of the request."""
+    about = {
+        name: request.path_params.get(name, getattr(request.state, name, None)) for name in _IDS
+    }
+    with logs.about(traceparent=valid_traceparent(request.headers.get("traceparent"))):
+        logger.log(
+            level,
+            "%s %s is answered with 503: %s",
+            request.method,
+            _route(request),
+            why,
+            extra={"event": "unavailable", **about},
+        )
+
+
+def _route(request: Request) -> str:
+    """The path's pattern: ids are said by themselves."""
+    route = request.scope.get("route")
+    return str(getattr(route, "path", request.url.path))
 
 
 def invalid_fields(errors: list[dict[str, Any]], detail: str | None = None) -> ProblemResponse:

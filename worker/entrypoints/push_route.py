@@ -82,6 +82,10 @@ async def _answer(
         return problem_response(503, f"This worker runs no jobs now: {error}.")
     except ShuttingDown:
         worker.telemetry.pushed("unavailable")
+        logger.info(
+            "a ring is answered with 503: this worker is shutting down",
+            extra={"event": "push_unavailable", "job_id": message.job_id},
+        )
         return problem_response(503, "This worker is shutting down.")
     except StoreUnavailable as error:
         worker.telemetry.pushed("unavailable")

@@ -1,6 +1,7 @@
 """The worker service: answers rings by running jobs, one at a time."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -20,6 +21,7 @@ from worker.entrypoints.problems import (
     BodyLimit,
     ProblemResponse,
     install_problem_handlers,
+    log_unavailable,
     problem_response,
 )
 from worker.entrypoints.push_route import push_router
@@ -115,13 +117,15 @@ def _add_probes(app: FastAPI, worker: Worker) -> None:
 
 def _install_error_answers(app: FastAPI) -> None:
     @app.exception_handler(NotReady)
-    async def on_not_ready(_: Request, error: NotReady) -> ProblemResponse:
+    async def on_not_ready(request: Request, error: NotReady) -> ProblemResponse:
+        log_unavailable(request, str(error), logging.WARNING)
         return problem_response(
             503, f"This worker runs no jobs now: {error}.", headers={"Retry-After": "5"}
         )
 
     @app.exception_handler(ShuttingDown)
-    async def on_shutting_down(_: Request, __: ShuttingDown) -> ProblemResponse:
+    async def on_shutting_down(request: Request, _: ShuttingDown) -> ProblemResponse:
+        log_unavailable(request, "this worker is shutting down")
         return problem_response(503, "This worker is shutting down; try again.")
 
 
